@@ -85,7 +85,9 @@ class Rows:
         x = self.x.clone()
         x[:n] = (1 - t) * self.noise + t * self.cond
 
-        def move(frames: int, state: Tensor, h: Tensor, other: Tensor | None, *kept: memoryview) -> Tensor:
+        def move(
+            frames: int, state: Tensor, h: Tensor, other: Tensor | None, *known: tuple[memoryview, memoryview]
+        ) -> Tensor:
             out = state.clone()
             row = (
                 raw(out),
@@ -95,7 +97,7 @@ class Rows:
                 1.0,
                 CFG if other is not None else 0.0,
             )
-            self.native.step([(*row, frames, *kept)])
+            self.native.step([(*row, frames, *known)])
             return (out - state)[-(self.frames - n) :]
 
         def unconditional() -> Tensor:
@@ -113,7 +115,7 @@ class Rows:
         ways = {
             "whole": lambda: move(self.frames, x, self.h[0], self.h[1]),
             "short guidance": lambda: guided(move(self.frames, x, self.h[0], None)),
-            "prompt cache": lambda: guided(move(self.frames, x, self.h[0], None, raw(kept), raw(self.live))),
+            "prompt cache": lambda: guided(move(self.frames, x, self.h[0], None, (raw(kept), raw(self.live)))),
         }
         return ways, keep
 

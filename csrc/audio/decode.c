@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/grow.h"
 #include "audio/audio.h"
+#include "base/buffer.h"
 #include "base/defaults.h"
 
-enum { BLOCK = 4096 };          /* frames read at once */
+enum { BLOCK = 4096, FILE_BLOCK = 1 << 16 }; /* frames and bytes read at once */
 static const float ABSURD = 16; /* a decoder exceeds full scale slightly; integers stored as floats exceed it far */
 
 void ishow_pcm_free(ishow_pcm *pcm) {
@@ -128,15 +130,12 @@ static ishow_status read_all(SNDFILE *file, const SF_INFO *info, const ishow_dec
     for (;;) {
         sf_count_t got = sf_readf_float(file, block, BLOCK);
         if (got <= 0) break;
-        if (pcm->length + (size_t)got > capacity) {
-            capacity = capacity ? capacity * 2 : 16 * BLOCK;
-            float *grown = realloc(pcm->samples, capacity * sizeof(float));
-            if (!grown) {
-                status = ishow_fail(error, ISHOW_ENOMEM, "audio", "out of memory while decoding audio");
-                goto done;
-            }
-            pcm->samples = grown;
+        float *grown = ishow_grow(pcm->samples, &capacity, pcm->length + (size_t)got, sizeof *grown);
+        if (!grown) {
+            status = ishow_fail(error, ISHOW_ENOMEM, "audio", "out of memory while decoding audio");
+            goto done;
         }
+        pcm->samples = grown;
         status = mix(block, (size_t)got, info->channels, pcm->samples + pcm->length, error);
         if (status != ISHOW_OK) goto done;
         pcm->length += (size_t)got;
@@ -195,32 +194,28 @@ ishow_status ishow_audio_decode_file(const char *path, const ishow_decode_limits
     memset(out, 0, sizeof *out);
 
     ishow_status status;
-    unsigned char *bytes = NULL;
-    size_t n = 0, capacity = 0;
+    ishow_buffer bytes = {0};
     FILE *file = fopen(path, "rb");
     if (!file) {
         status = ishow_fail(error, ISHOW_EIO, "audio", "cannot open %s: %s", path, strerror(errno));
         goto done;
     }
-    do { /* one byte above the limit reveals a file that is too large */
-        if (n == capacity) {
-            capacity = capacity ? capacity * 2 : 1u << 16;
-            unsigned char *grown = realloc(bytes, capacity);
-            if (!grown) {
-                status = ishow_fail(error, ISHOW_ENOMEM, "audio", "out of memory while reading %s", path);
-                goto done;
-            }
-            bytes = grown;
+    for (size_t got = 1; got && bytes.n <= limits->max_bytes;) { /* one byte above the limit: the file is too large */
+        void *end = ishow_buffer_reserve(&bytes, FILE_BLOCK);
+        if (!end) {
+            status = ishow_fail(error, ISHOW_ENOMEM, "audio", "out of memory while reading %s", path);
+            goto done;
         }
-        n += fread(bytes + n, 1, capacity - n, file);
-    } while (n == capacity && n <= limits->max_bytes);
+        got = fread(end, 1, FILE_BLOCK, file);
+        bytes.n += got;
+    }
     if (ferror(file)) {
         status = ishow_fail(error, ISHOW_EIO, "audio", "cannot read %s: %s", path, strerror(errno));
         goto done;
     }
-    status = ishow_audio_decode(bytes, n, limits, out, error);
+    status = ishow_audio_decode(bytes.data, bytes.n, limits, out, error);
 done:
     if (file) fclose(file);
-    free(bytes);
+    ishow_buffer_free(&bytes);
     return status;
 }

@@ -2,6 +2,7 @@
  * that do not fit in jansson's signed integers. */
 #include "base/buffer.h"
 #include "base/base.h"
+#include "base/grow.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -11,20 +12,13 @@
 
 void *ishow_buffer_reserve(ishow_buffer *b, size_t n) {
     if (b->failed) return NULL;
-    if (n > SIZE_MAX / 4 || b->n > SIZE_MAX / 4) {
+    const size_t wanted = n > SIZE_MAX - b->n ? SIZE_MAX : b->n + n;
+    unsigned char *data = ishow_grow(b->data, &b->capacity, wanted < 128 ? 128 : wanted, 1);
+    if (!data) {
         b->failed = 1;
         return NULL;
     }
-    if (b->capacity - b->n < n || !b->data) {
-        size_t capacity = b->n + n < 256 ? 256 : b->n + n + (b->n + n) / 2;
-        unsigned char *data = realloc(b->data, capacity);
-        if (!data) {
-            b->failed = 1;
-            return NULL;
-        }
-        b->data = data;
-        b->capacity = capacity;
-    }
+    b->data = data;
     return b->data + b->n;
 }
 

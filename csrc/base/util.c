@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/grow.h"
 
 double ishow_now(void) {
     struct timespec t;
@@ -50,6 +51,18 @@ void *ishow_alloc(size_t n, size_t size) {
     void *block = aligned_alloc(64, bytes);
     if (block) memset(block, 0, bytes);
     return block;
+}
+
+void *ishow_grow(void *items, size_t *capacity, size_t wanted, size_t size) {
+    enum { LEAST = 16 };
+    size_t bytes;
+    if (wanted <= *capacity) return items;
+    if (wanted > SIZE_MAX / 2) return NULL;
+    const size_t elements = wanted < LEAST ? LEAST : wanted + wanted / 2;
+    if (__builtin_mul_overflow(elements, size, &bytes)) return NULL;
+    void *grown = realloc(items, bytes);
+    if (grown) *capacity = elements;
+    return grown;
 }
 
 int ishow_all_finite(const float *values, size_t n) {

@@ -4,16 +4,8 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/utf8.h"
 #include "bridge/internal.h"
-
-/* Copies text, cut to `capacity` bytes with its end, between two characters. */
-static void copy_cut(char *out, size_t capacity, const char *text) {
-    size_t n = strlen(text);
-    if (n >= capacity)
-        for (n = capacity - 1; n && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
-    memcpy(out, text, n);
-    out[n] = '\0';
-}
 
 static ishow_status normalize(void *self, const char *text, const char *language, int markup, ishow_reading *out,
                               ishow_error *error) {
@@ -33,13 +25,13 @@ static ishow_status normalize(void *self, const char *text, const char *language
         free(out->text);
         free(out->places);
         *out = (ishow_reading){0};
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the text.");
         goto done;
     }
-    memcpy(out->places, places, (size_t)n_bytes); /* written as ishow_place has it, which is all u32 */
+    memcpy(out->places, places, (size_t)n_bytes); /* laid out like ishow_place, which consists of u32 */
     out->n_places = (size_t)n_bytes / sizeof *out->places;
     out->unspoken.count = (size_t)count;
-    copy_cut(out->unspoken.first, sizeof out->unspoken.first, first);
+    utf8_copy(out->unspoken.first, sizeof out->unspoken.first, first, strlen(first));
 done:
     Py_XDECREF(result);
     PyGILState_Release(lock);
@@ -52,7 +44,7 @@ static int take_part(PyObject *item, ishow_part *part) {
     Py_ssize_t start;
     if (!PyArg_ParseTuple(item, "sndds", &text, &start, &part->pause, &part->speed, &voice)) return -1;
     part->start = (size_t)start;
-    copy_cut(part->voice, sizeof part->voice, voice);
+    utf8_copy(part->voice, sizeof part->voice, voice, strlen(voice));
     part->text = ishow_strdup(text);
     return part->text ? 0 : (PyErr_NoMemory(), -1);
 }
@@ -73,7 +65,7 @@ static ishow_status cut(void *self, const char *text, ishow_part **out, size_t *
     if (PyErr_Occurred())
         status = ishow_py_fail(error, "Reading the markup");
     else if (!parts)
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the parts of the text could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the parts of the text.");
     Py_XDECREF(list);
     PyGILState_Release(lock);
     if (status) {
@@ -146,7 +138,7 @@ static ishow_status ask(void *self, const char *verb, const char *json, char **o
     if (!utf8)
         status = ishow_py_fail(error, "Asking the text front end");
     else if (!(*out = ishow_strdup(utf8)))
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for an answer could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for an answer.");
     Py_XDECREF(result);
     PyGILState_Release(lock);
     return status;

@@ -6,6 +6,7 @@
 #include <utf8proc.h>
 
 #include "chat/chat_internal.h"
+#include "base/utf8.h"
 
 /* Scripts in which a word without its accents is still the same word. */
 static int is_accented(utf8proc_int32_t c) { return (c >= 0x00C0 && c < 0x0530) || (c >= 0x1E00 && c < 0x2000); }
@@ -25,10 +26,11 @@ static int is_mark(utf8proc_int32_t c) {
     return kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME;
 }
 
-/* A mark counts on a letter of its own script, unless that script is one whose accents may be left out. */
+/* 1 when a mark is kept: it is on a letter of its own script, and not an accent of a script whose accents are removed.
+ */
 static int belongs(utf8proc_int32_t mark, utf8proc_int32_t base) { return base >= 0x590 && mark >> 8 == base >> 8; }
 
-/* 1: it was nothing but ASCII, and is folded. */
+/* Folds a text of ASCII only; 0: it has other characters. */
 static int fold_ascii(const char *text, size_t n, char *out) {
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {
@@ -70,7 +72,7 @@ char *fold_text(const char *text, size_t n) {
             int last = UTF8PROC_BOUNDCLASS_START;
             const utf8proc_ssize_t m =
                 is_accented(code) ? utf8proc_decompose_char(code, parts, 8, UTF8PROC_DECOMPOSE, &last) : 0;
-            if (m > 0 && m <= 8) code = parts[0]; /* never takes more bytes than the whole */
+            if (m > 0 && m <= 8) code = parts[0]; /* folding a part never gives more bytes than folding the whole */
             used += (size_t)utf8proc_encode_char(code, (utf8proc_uint8_t *)out + used);
             if (!is_mark(code)) base = code;
         }
@@ -102,7 +104,7 @@ static int is_word_code(uint32_t code) {
 static uint32_t code_before(const char *begin, const char *p) {
     if (p == begin) return 0;
     do p--;
-    while (p > begin && ((unsigned char)*p & 0xC0) == 0x80);
+    while (p > begin && utf8_continues(*p));
     return ishow_utf8_next(&p);
 }
 

@@ -43,7 +43,8 @@ static void recover_muted(void *self, const char *viewer_key) {
     muted_add(filter_muted(c->filter), viewer_key);
 }
 
-ishow_status chat_take_over(ishow_chat *c, const ishow_chat_journal *journal, ishow_error *error) {
+/* Uses a journal from now on, and takes over what waits in it. */
+static ishow_status take_over(ishow_chat *c, const ishow_chat_journal *journal, ishow_error *error) {
     c->journal = *journal;
     c->has_journal = 1;
     ishow_status status = c->journal.load_muted(c->journal.self, recover_muted, c, error);
@@ -81,7 +82,7 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
         goto done;
     }
     chat_adopt(c, own);
-    if (journal) status = chat_take_over(c, journal, error);
+    if (journal) status = take_over(c, journal, error);
 done:
     if (status != ISHOW_OK) {
         c->has_journal = 0; /* records stay in the journal */
@@ -203,4 +204,13 @@ ishow_status ishow_chat_run(ishow_chat *c, ishow_error *error) {
         return ishow_fail(error, ISHOW_EINTERNAL, "", "The chat's thread could not be started.");
     c->runs = 1;
     return ISHOW_OK;
+}
+
+ishow_status ishow_chat_lead(ishow_chat *c, const ishow_chat_journal *journal, ishow_error *error) {
+    pthread_mutex_lock(&c->lock);
+    follow_end(c);
+    const ishow_status status = take_over(c, journal, error);
+    c->changed = 1;
+    chat_unlock(c);
+    return status ? status : ishow_chat_run(c, error);
 }

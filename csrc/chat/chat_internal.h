@@ -301,10 +301,7 @@ double follow_position(const ishow_chat *c, double now); /* in the clip that pla
 json_t *follow_state(const ishow_chat *c);               /* NULL: none has come */
 json_t *follow_start(const ishow_chat *c, double now);   /* as of now; NULL: none plays */
 void follow_forget(ishow_chat *c);
-
-/* ---- chat.c ---- */
-/* Uses a journal from now on, and takes over what waits in it. */
-ishow_status chat_take_over(ishow_chat *c, const ishow_chat_journal *journal, ishow_error *error);
+void follow_end(ishow_chat *c); /* the leading process has ended; ends the clip that played there */
 
 /* ---- outcome.c ---- */
 void clip_free(ishow_chat *c, item *it); /* cancels the item's clip and frees its audio; the item waits as before */

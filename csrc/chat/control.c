@@ -1,4 +1,5 @@
-/* What moderators and platforms do to a chat: delete, skip, pause, clear, replay. Muting and approval: moderation.c. */
+/* Commands of moderators and events of platforms: delete, skip, pause, clear, replay. Muting and approval are in
+ * moderation.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,10 +139,10 @@ static void on_event(void *self, ishow_chat_source *source, const ishow_chat_eve
     case ISHOW_CHAT_ON_CLEAR: ishow_chat_delete_all(c, platform, channel); break;
     default:
         pthread_mutex_lock(&c->lock);
-        chat_publish(c, "state",
-                     json_pack("{s{ss,ss,ss,ss}}", "source", "platform", platform, "channel", channel, "state",
-                               e->type == ISHOW_CHAT_ON_STATE ? ishow_chat_state_name(e->state) : "notice", "text",
-                               text));
+        json_t *source =
+            json_pack("{ss,ss,ss,ss}", "platform", platform, "channel", channel, "state",
+                      e->type == ISHOW_CHAT_ON_STATE ? ishow_chat_state_name(e->state) : "notice", "text", text);
+        chat_publish(c, "state", json_pack("{so}", "source", source));
         chat_unlock(c);
     }
 done:

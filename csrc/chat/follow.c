@@ -59,9 +59,8 @@ void follow_forget(ishow_chat *c) {
     keep(&c->followed_start, NULL);
 }
 
-ishow_status ishow_chat_lead(ishow_chat *c, const ishow_chat_journal *journal, ishow_error *error) {
-    pthread_mutex_lock(&c->lock);
-    if (c->followed_start) { /* cut off with the process that led */
+void follow_end(ishow_chat *c) {
+    if (c->followed_start) {
         json_t *id = json_incref(json_object_get(c->followed_start, "id"));
         chat_publish(c, "end",
                      json_pack("{so,ss,sf,sb}", "id", id ? id : json_null(), "reason", "closing", "at",
@@ -70,8 +69,4 @@ ishow_status ishow_chat_lead(ishow_chat *c, const ishow_chat_journal *journal, i
     }
     follow_forget(c);
     c->follows = 0;
-    const ishow_status status = chat_take_over(c, journal, error);
-    c->changed = 1;
-    chat_unlock(c);
-    return status ? status : ishow_chat_run(c, error);
 }

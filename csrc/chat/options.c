@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "chat/chat_internal.h"
+#include "base/grow.h"
 
 struct ishow_chat_settings {
     ishow_chat_options o;
@@ -105,22 +106,14 @@ ishow_chat_options ishow_chat_options_default(void) {
 }
 
 static void *own(ishow_chat_settings *s, void *block) {
-    if (s->n_owned == s->capacity) {
-        size_t capacity = 2 * s->capacity + 16;
-        void **more = realloc(s->owned, capacity * sizeof *more);
-        if (!more) {
-            free(block);
-            block = NULL;
-        } else {
-            s->owned = more;
-            s->capacity = capacity;
-        }
-    }
-    if (block)
-        s->owned[s->n_owned++] = block;
-    else
+    void **more = ishow_grow(s->owned, &s->capacity, s->n_owned + 1, sizeof *more);
+    if (more) s->owned = more;
+    if (!more || !block) {
+        free(block);
         s->failed = 1;
-    return block;
+        return NULL;
+    }
+    return s->owned[s->n_owned++] = block;
 }
 
 static const char *own_text(ishow_chat_settings *s, const char *text) {
@@ -253,7 +246,7 @@ ishow_status ishow_chat_settings_read(ishow_chat_settings **out, const char *jso
     for (size_t i = 0; i < json_array_size(roles); i++)
         o.roles |= ishow_chat_role_find(json_string_value(json_array_get(roles, i)));
     if (!complete || !l.voices || !l.roles || !(*out = ishow_settings_copy(&o)))
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat configuration could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat configuration.");
 done:
     for (size_t i = 0; i < N_OPTIONS; i++) free(l.items[i]);
     free(l.voices);

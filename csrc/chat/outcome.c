@@ -4,15 +4,14 @@
 #include <string.h>
 
 #include "chat/chat_internal.h"
+#include "base/utf8.h"
 
 enum { REFUSED_KEPT = 50, REFUSED_TEXT_MAX = 500 };
 
 /* ---- the last messages that were not read ---- */
 
 static void set_text(json_t *object, const char *key, ishow_span text, size_t most) {
-    size_t n = text.size;
-    if (n > most)
-        for (n = most; n && ((unsigned char)text.data[n] & 0xC0) == 0x80;) n--; /* cut at a character boundary */
+    const size_t n = utf8_cut(text.data, text.size, most);
     json_object_set_new(object, key, json_stringn(n ? text.data : "", n));
 }
 

@@ -1,19 +1,18 @@
-/* Plays clips, and synthesises the next ones meanwhile.
- *
- * The server is not told what listeners hear, so this is the clock: a clip plays for its duration from its start event,
- * and its audio is published in small pieces a little ahead of the position. So all listeners hear the same at the same
- * time, a new one joins at the current position, and a clip that is skipped or deleted stops within the lead. When
- * synthesis is slower than speech, the clock waits for it. */
+/* Plays clips, and synthesises the next ones meanwhile. * The server cannot know what listeners hear, so it is the
+ * clock: a clip plays for its duration from its start event, and its audio is published in small pieces slightly ahead
+ * of the position. All listeners hear the same at the same time, a new one joins at the current position, and a clip
+ * that is skipped or deleted stops within that lead. When synthesis is slower than speech, the clock waits for it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/grow.h"
 #include "chat/chat_internal.h"
 
 static const double PIECE = 0.25, LEAD = 0.75, THIN = 0.1, RETRY = 0.25; /* seconds */
 static const double PACE_LEAST = 0.5, PACE_MOST = 2;                     /* of an ordinary voice */
-static const double PACE_FROM = 1;                                       /* seconds; less says little */
+static const double PACE_FROM = 1; /* seconds; a shorter clip is too short for a measurement */
 enum { PLAN_MAX = 16 };
 
 double play_position(ishow_chat *c, double now) {
@@ -113,7 +112,7 @@ json_t *play_start(ishow_chat *c) {
     return object;
 }
 
-/* ---- making ---- */
+/* ---- synthesis ---- */
 
 static ishow_chat_reason reason_of(ishow_status status) {
     return status == ISHOW_EINVAL ? ISHOW_CHAT_BY_UNSPEAKABLE : ISHOW_CHAT_BY_FAILURE;
@@ -164,19 +163,15 @@ static int make(ishow_chat *c, item *it, const char *before, double before_at, d
 }
 
 static int append(item *it, const float *samples, size_t n) {
-    if (it->n + n > it->capacity) {
-        size_t capacity = 2 * (it->n + n);
-        float *more = realloc(it->pcm, capacity * sizeof *more);
-        if (!more) return 0;
-        it->pcm = more;
-        it->capacity = capacity;
-    }
+    float *more = ishow_grow(it->pcm, &it->capacity, it->n + n, sizeof *more);
+    if (!more) return 0;
+    it->pcm = more;
     memcpy(it->pcm + it->n, samples, n * sizeof *samples);
     it->n += n;
     return 1;
 }
 
-/* How long this voice takes is learned from what it says. */
+/* Updates the pace of the voice from a finished clip. */
 static void learn_pace(ishow_chat *c, double pace) {
     if (pace < PACE_LEAST) pace = PACE_LEAST;
     if (pace > PACE_MOST) pace = PACE_MOST;
@@ -184,7 +179,7 @@ static void learn_pace(ishow_chat *c, double pace) {
     filter_set_pace(c->filter, c->pace);
 }
 
-/* A clip that takes longer than it may ends there, what is left of it is not made. */
+/* Ends a clip at its maximum duration; the rest is not synthesised. */
 static void end_early(ishow_chat *c, item *it, size_t most) {
     const size_t heard = it == c->playing && it->state == ITEM_PLAYING ? c->sent : 0;
     it->n = heard >= most ? heard : fade_end(it->pcm, heard, most, c->synth.sample_rate);
@@ -193,7 +188,7 @@ static void end_early(ishow_chat *c, item *it, size_t most) {
     ishow_log_request(ISHOW_LOG_INFO, "chat", it->id, "ends after %.1f s", (double)it->n / c->synth.sample_rate);
 }
 
-/* Keeps the words of what the model gave last; without memory their times are estimated. */
+/* Keeps the words of the samples received last; without memory their times are estimated. */
 static void keep_words(ishow_chat *c, item *it) {
     const ishow_word *words;
     size_t n;
@@ -206,7 +201,7 @@ static void keep_words(ishow_chat *c, item *it) {
     it->n_words += n;
 }
 
-/* What the model has by now. The status is the clip's failure. */
+/* Collects the samples that are ready. The status is the clip's failure. */
 static ishow_status collect(ishow_chat *c, item *it) {
     ishow_error error = {0};
     const size_t most = (size_t)(seconds_max(c, it) * c->synth.sample_rate);
@@ -360,7 +355,7 @@ static double send(ishow_chat *c, double now) {
     const size_t piece = (size_t)(PIECE * rate);
     const double position = play_position(c, now);
     if (c->paused) return 1;
-    /* What may become the end of a clip that is too long is not published before that is known. */
+    /* Samples where a clip that is too long may be ended are not published before its end is known. */
     const size_t open_end = (size_t)((seconds_max(c, it) - CLIP_END_SECONDS) * rate);
     const size_t made = it->complete || it->n < open_end ? it->n : open_end;
     while (c->sent < made && (double)c->sent / rate < position + LEAD) {

@@ -3,28 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "chat/chat_internal.h"
-
-typedef struct sentence {
-    char *text;
-    size_t n, capacity;
-    int failed;
-} sentence;
-
-static void add(sentence *s, const char *text, size_t n) {
-    if (s->n + n + 1 > s->capacity) {
-        size_t capacity = 2 * (s->n + n + 1);
-        char *more = s->failed ? NULL : realloc(s->text, capacity);
-        if (!more) {
-            s->failed = 1;
-            return;
-        }
-        s->text = more;
-        s->capacity = capacity;
-    }
-    memcpy(s->text + s->n, text, n);
-    s->text[s->n += n] = '\0';
-}
 
 static void amount_text(const item *it, char *out, size_t n) {
     if (it->bits)
@@ -41,14 +21,15 @@ static int field(const char *name, size_t n, const char *wanted) {
 
 static const char *template_of(const item *it, const ishow_chat_options *o, int names) {
     if (it->kind == ISHOW_CHAT_KIND_PAID) return o->template_paid;
-    if (*it->event && it->kind != ISHOW_CHAT_KIND_TEXT) return o->template_event; /* the platform's words know more */
+    if (*it->event && it->kind != ISHOW_CHAT_KIND_TEXT)
+        return o->template_event; /* the platform's own sentence has more details */
     if (it->kind == ISHOW_CHAT_KIND_GIFT) return o->template_gift;
     if (it->kind == ISHOW_CHAT_KIND_SUBSCRIPTION) return o->template_member;
     return names ? o->template_text : "{text}";
 }
 
 char *say_item(const item *it, const ishow_chat_options *o, const char *scripts, int names) {
-    sentence s = {0};
+    ishow_buffer s = {0};
     char amount[64], count[32], others[40] = "";
     char *name = clean_name((ishow_span){it->name, strlen(it->name)}, (ishow_span){it->login, strlen(it->login)},
                             scripts, o->clean_names);
@@ -59,38 +40,39 @@ char *say_item(const item *it, const ishow_chat_options *o, const char *scripts,
         snprintf(others, sizeof others, it->n_others == 1 ? " and one other" : " and %zu others", it->n_others);
     for (const char *p = template_of(it, o, names || it->n_others); *p;) {
         size_t n = strcspn(p, "{"), m = p[n] ? strcspn(p + n, "}") : 0;
-        add(&s, p, n);
+        ishow_buffer_add(&s, p, n);
         if (!p[n]) break;
         const char *key = p + n + 1;
         if (field(key, m - 1, "user")) {
-            add(&s, name, strlen(name));
-            add(&s, others, strlen(others));
+            ishow_buffer_text(&s, name);
+            ishow_buffer_text(&s, others);
         } else if (field(key, m - 1, "text"))
-            add(&s, it->text, strlen(it->text));
+            ishow_buffer_text(&s, it->text);
         else if (field(key, m - 1, "amount"))
-            add(&s, amount, strlen(amount));
+            ishow_buffer_text(&s, amount);
         else if (field(key, m - 1, "count"))
-            add(&s, count, strlen(count));
+            ishow_buffer_text(&s, count);
         else if (field(key, m - 1, "gift"))
-            add(&s, it->gift, strlen(it->gift));
+            ishow_buffer_text(&s, it->gift);
         else if (field(key, m - 1, "event"))
-            add(&s, it->event, strlen(it->event));
+            ishow_buffer_text(&s, it->event);
         else if (field(key, m - 1, "platform"))
-            add(&s, it->platform, strlen(it->platform));
+            ishow_buffer_text(&s, it->platform);
         else if (field(key, m - 1, "channel"))
-            add(&s, it->channel, strlen(it->channel));
+            ishow_buffer_text(&s, it->channel);
         else
-            add(&s, p + n, m + (p[n + m] != '\0'));
+            ishow_buffer_add(&s, p + n, m + (p[n + m] != '\0'));
         p += n + m + (p[n + m] != '\0');
     }
     free(name);
+    /* Without a text the colon before it would be read as a pause: "Anna paid 5 EUR:". */
+    while (s.n && (s.data[s.n - 1] == ' ' || s.data[s.n - 1] == ':')) s.n--;
+    ishow_buffer_add(&s, "", 1);
     if (s.failed) {
-        free(s.text);
+        ishow_buffer_free(&s);
         return NULL;
     }
-    /* Without a text the colon before it would be read as a pause: "Anna paid 5 EUR:". */
-    while (s.n && (s.text[s.n - 1] == ' ' || s.text[s.n - 1] == ':')) s.text[--s.n] = '\0';
-    return s.text ? s.text : ishow_strdup("");
+    return (char *)s.data;
 }
 
 double say_seconds(const ishow_chat_message *m, const ishow_chat_options *o) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/utf8.h"
 #include "engine/characters.h"
 #include "engine/plan.h"
 
@@ -154,9 +155,8 @@ static double mark_places(const char *text, size_t length, const ishow_pace *pac
 
 ishow_status ishow_feed_cut(const char *text, size_t bytes, int goes_on, const ishow_pace *pace, double least,
                             double goal, double max_units, size_t *out, ishow_error *error) {
-    size_t length = 0;
+    const size_t length = utf8_count(text, bytes);
     *out = 0;
-    for (size_t i = 0; i < bytes; i++) length += ((unsigned char)text[i] & 0xC0) != 0x80;
     place *places = calloc(length + 1, sizeof *places);
     if (!places) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory to cut a text of %zu characters", length);
     if (!length) goto done;

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/base.h"
+#include "base/buffer.h"
 #include "engine/plan.h"
 #include "base/defaults.h"
 #include "engine/engine.h"
@@ -39,8 +40,7 @@ typedef struct ishow_prepared_voice {
 /* The text of an utterance that is still being written. Guarded by the engine's lock. */
 typedef struct feed {
     int open;           /* more may come */
-    char *text;         /* what has come and is not taken yet, ends with NUL; owned */
-    size_t n;           /* its bytes */
+    ishow_buffer text;  /* received and not taken yet; a NUL that is not counted follows */
     size_t characters;  /* of it */
     size_t flush;       /* leading bytes of it that wait for no place to cut */
     size_t taken;       /* characters that left it: they are spoken */
@@ -261,6 +261,16 @@ void *inference_main(void *engine);
 ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out,
                                  ishow_error *error); /* for a backend of this description */
 
+/* encode.c: the inference thread, without the lock */
+/* Log-mel of a voice's reference; *out is counted. */
+ishow_status encode_reference(ishow_engine *engine, const voice *voice, ishow_cache_entry **out, ishow_error *error);
+/* Frames of each of n tokens by the model's prediction, into engine->frames. */
+ishow_status encode_durations(ishow_engine *engine, const int64_t *tokens, size_t n, ishow_error *error);
+/* Runs the model's encode for `frames` frames, ref_frames of them the voice's reference, into h [2][frames * dim];
+ * engine->ends says where each token ends, if the layout is aligned. Sets engine->index. */
+ishow_status encode_frames(ishow_engine *engine, const voice *voice, const int64_t *tokens, size_t n_tokens,
+                           size_t ref_frames, size_t frames, float *h, ishow_error *error);
+
 /* render.c: the inference thread, without the lock */
 ishow_status render_start(ishow_engine *engine, job *job,
                           ishow_error *error); /* prepares a row and adds it to the scheduler */
@@ -269,21 +279,11 @@ void render_finish(ishow_engine *engine, job *job,
 void render_drop(ishow_engine *engine, job *job);                       /* frees the slot; buffers stay */
 void render_conclude(ishow_engine *engine, ishow_utterance *utterance); /* ends one whose chunks are all joined; lock
                                                                            held, and let go meanwhile */
-/* Seconds in the backend, for the statistics. */
-void render_account(ishow_engine *engine, ishow_utterance *utterance, double seconds);
-/* Log-mel of a voice's reference; *out is counted. */
-ishow_status render_reference(ishow_engine *engine, const voice *voice, ishow_cache_entry **out, ishow_error *error);
-/* Frames of each of n tokens by the model's prediction, into engine->frames. */
-ishow_status render_durations(ishow_engine *engine, const int64_t *tokens, size_t n, ishow_error *error);
-/* Runs the model's encode for `frames` frames, ref_frames of them the voice's reference, into h [2][frames * dim];
- * engine->ends says where each token ends, if the layout is aligned. Sets engine->index. */
-ishow_status render_encode(ishow_engine *engine, const voice *voice, const int64_t *tokens, size_t n_tokens,
-                           size_t ref_frames, size_t frames, float *h, ishow_error *error);
 ishow_status render_step(void *engine, const ishow_step_row *rows, size_t n_rows,
                          ishow_error *error); /* the scheduler's step_fn */
 
 /* prompt.c: the inference thread, without the lock */
-/* Decides whether a row's steps leave its reference out, after render_encode. 0: out of memory. */
+/* Decides whether a row's steps leave its reference out, after encode_frames. 0: out of memory. */
 int prompt_plan(ishow_engine *engine, job *job);
 /* Copies of the rows of a call, with the prompts of those that leave it out, computed where the cache lacks them.
  * prompt_release after the call. */

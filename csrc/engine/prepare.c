@@ -11,7 +11,7 @@ static void reading_free(ishow_reading *reading) {
     free(reading->places);
 }
 
-/* Checks that the essential part of a text has a sound. */
+/* Checks that the essential part of a text can be pronounced. */
 static ishow_status check_essential(ishow_engine *engine, const ishow_utterance *u, ishow_error *error) {
     ishow_reading reading = {0};
     if (!u->essential) return ISHOW_OK;
@@ -49,8 +49,9 @@ static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const c
         engine->frontend.tokenize(engine->frontend.self, ref_text, text, language, voice, &tokens, error);
     if (status != ISHOW_OK) goto done;
     if (tokens.n_ref > tokens.n) {
-        status = ishow_fail(error, ISHOW_EINTERNAL, "", "the front end says that %zu of %zu tokens are the reference's",
-                            tokens.n_ref, tokens.n);
+        status =
+            ishow_fail(error, ISHOW_EINTERNAL, "",
+                       "the front end reported that %zu of %zu tokens belong to the reference", tokens.n_ref, tokens.n);
         goto done;
     }
     c->tokens = ishow_alloc(tokens.n, sizeof *c->tokens);
@@ -71,17 +72,17 @@ done:
     return status;
 }
 
-/* What the parts of a text become, one after another. */
+/* The chunks of the parts of a text. */
 typedef struct plan {
     chunk *chunks;
     double *units; /* of each chunk, by the pace of its voice */
     size_t n, room;
     double pause; /* seconds of silence before the next part */
     ishow_unspoken unspoken;
-    const char *text; /* that is planned: the utterance's, or what was taken of it */
+    const char *text; /* the text that is planned: the utterance's, or the part taken of it */
     size_t offset;    /* characters of the utterance's text before it */
     size_t start;     /* characters of `text` before the part of it that is planned */
-    double early;     /* seconds of the first chunk, about; 0: as long as it may be */
+    double early;     /* approximate seconds of the first chunk; 0: as long as allowed */
 } plan;
 
 static ishow_status make_room(plan *p, size_t more, ishow_error *error) {
@@ -96,14 +97,14 @@ static ishow_status make_room(plan *p, size_t more, ishow_error *error) {
     return ISHOW_OK;
 }
 
-/* Frames of a chunk by the pace's rule, as many as fit; 0 where the model predicts. */
+/* Frames of a chunk by the voice's pace, at most as many as fit; 0 when the model predicts durations. */
 static size_t ruled_frames(const ishow_model_info *info, size_t ref_frames, size_t frames) {
     if (info->predicts_durations) frames = 0;
     return ref_frames + frames > info->max_frames ? info->max_frames - ref_frames : frames;
 }
 
-/* fix_duration shared out by units as F5 does; cross-fades are added, so that the joined clip has the length that was
- * asked. */
+/* Divides fix_duration among the chunks by their units, as F5 does; cross-fades are added, so that the joined clip has
+ * the requested length. */
 static ishow_status fix_lengths(const ishow_engine *engine, const ishow_utterance *u, plan *p, ishow_error *error) {
     const ishow_model_info *info = &engine->info;
     const size_t ref_frames = info->uses_prompt && u->voice ? u->voice->frames : 0;
@@ -123,8 +124,8 @@ static ishow_status fix_lengths(const ishow_engine *engine, const ishow_utteranc
     return ISHOW_OK;
 }
 
-/* One chunk more, of text[0..bytes) in a voice. What holds nothing speakable beside others, such as a row of dots, is
- * left out. `alone`: it is all there is of the part. */
+/* Adds a chunk for text[0..bytes) in a voice. A chunk without anything speakable, such as a row of dots, is left out,
+ * unless it is the only one of its part (`alone`). */
 static ishow_status add_chunk(ishow_engine *engine, const ishow_utterance *u, voice *v, double speed,
                               const ishow_pace *pace, const char *ref_text, const ishow_reading *reading,
                               ishow_span span, char *text, int alone, plan *p, ishow_error *error) {
@@ -156,7 +157,7 @@ static ishow_status add_chunk(ishow_engine *engine, const ishow_utterance *u, vo
     return ISHOW_OK;
 }
 
-/* The chunks of one part of the text. EINVAL, field "text": it has no sound. */
+/* Adds the chunks of one part of the text. EINVAL, field "text": nothing in it can be pronounced. */
 static ishow_status plan_part(ishow_engine *engine, const ishow_utterance *u, const char *text, voice *v, double speed,
                               plan *p, ishow_error *error) {
     const ishow_model_info *info = &engine->info; /* shapes are constant: no lock */
@@ -219,14 +220,15 @@ static uint64_t plan_of(const chunk *chunks, size_t n) {
     return key.lo;
 }
 
-/* Whether a resumed utterance has the plan of the one that it goes on with. */
+/* Checks that a resumed utterance has the same plan as the one it continues. */
 static ishow_status check_resumed(const ishow_utterance *u, size_t n, uint64_t plan, ishow_error *error) {
     if (!u->resumed || (plan == u->resumed_plan && u->resumed < n)) return ISHOW_OK;
     return ishow_fail(error, ISHOW_ESTATE, "",
-                      "the text is cut or read otherwise here than where its first %zu parts were spoken", u->resumed);
+                      "the text is divided or read differently here than where its first %zu parts were spoken",
+                      u->resumed);
 }
 
-/* The voice that an order names; counted. */
+/* The voice that a markup command names; counted. */
 static ishow_status part_voice(ishow_engine *engine, const ishow_part *part, voice *own, voice **out,
                                ishow_error *error) {
     ishow_status status = ISHOW_OK;
@@ -240,7 +242,7 @@ static ishow_status part_voice(ishow_engine *engine, const ishow_part *part, voi
     return status;
 }
 
-/* The parts of a text with markup, one after another; a part without a sound lengthens the pause before the next. */
+/* Plans the parts of a text with markup; a part that cannot be pronounced lengthens the pause before the next. */
 static ishow_status plan_parts(ishow_engine *engine, const ishow_utterance *u, plan *p, ishow_error *error) {
     ishow_part *parts = NULL;
     size_t n = 0;
@@ -272,15 +274,15 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, plan
     return status;
 }
 
-/* The waiting utterance of highest priority with something to do, among equals the oldest; *n: bytes to take of one
- * that is fed, 0: its text has ended. *wake: when to look again. */
+/* The waiting utterance of highest priority that has text to prepare, the oldest among equals. *n: bytes to take of a
+ * text that arrives in pieces, 0: that text has ended. *wake: when to call again. */
 static ishow_utterance *next_text(const ishow_engine *engine, size_t *n, double *wake) {
     ishow_utterance *best = NULL;
     const double now = ishow_now();
     for (ishow_utterance *u = engine->living; u; u = u->next) {
         if (u->state != UTTERANCE_WAITING || u->reader.cancelled || (best && u->priority <= best->priority)) continue;
         const size_t due = u->feed ? feed_due(u, now, wake) : 0;
-        if (u->feed && !due && (u->feed->open || u->feed->n)) continue;
+        if (u->feed && !due && (u->feed->open || u->feed->text.n)) continue;
         best = u;
         *n = due;
     }
@@ -297,7 +299,8 @@ static void wait_for_text(ishow_engine *engine, double wake) {
     pthread_cond_timedwait(&engine->text_work, &engine->lock, &until);
 }
 
-/* The chunks of u, of a fed one those of the next part, are there; takes those of p. The lock is held. */
+/* Hands the chunks of p over to u; for a text that arrives in pieces they are those of its next part. The lock is held.
+ */
 static void publish(ishow_engine *engine, ishow_utterance *u, plan *p, uint64_t plan_hash) {
     if (u->feed) {
         chunks_free(u->chunks, u->n_chunks);
@@ -318,12 +321,12 @@ static void publish(ishow_engine *engine, ishow_utterance *u, plan *p, uint64_t 
     u->state = UTTERANCE_READY;
     if (u->feed) {
         u->feed->parts++;
-        u->complete = !u->feed->open && !u->feed->n;
+        u->complete = !u->feed->open && !u->feed->text.n;
     }
     pthread_cond_signal(&engine->model_work);
 }
 
-/* The text of a fed utterance has ended, and all that was taken is spoken; the lock is held. */
+/* Ends an utterance whose text arrived in pieces and has been spoken completely. The lock is held. */
 static void conclude(ishow_engine *engine, ishow_utterance *u) {
     ishow_error error = {0};
     if (u->feed->parts) {
@@ -336,7 +339,7 @@ static void conclude(ishow_engine *engine, ishow_utterance *u) {
     utterance_end(engine, u, ISHOW_EINVAL, &error);
 }
 
-/* Reads what is due of u's text and hands its chunks over; the lock is held, and let go meanwhile. */
+/* Prepares the next part of u's text and hands its chunks over. The lock is held, and released meanwhile. */
 static void read_text(ishow_engine *engine, ishow_utterance *u, size_t n_bytes) {
     plan p = {.offset = u->feed ? u->feed->taken : 0};
     ishow_error error = {0};
@@ -344,9 +347,10 @@ static void read_text(ishow_engine *engine, ishow_utterance *u, size_t n_bytes) 
     u->state = UTTERANCE_PREPARING;
     char *part = u->feed ? feed_take(u, n_bytes) : NULL;
     p.text = part ? part : u->text;
-    p.early = u->early && !u->feed ? ISHOW_EARLY_SECONDS : 0; /* a part of a fed text is one chunk where it fits */
+    p.early = u->early && !u->feed ? ISHOW_EARLY_SECONDS
+                                   : 0; /* a part of a text that arrives in pieces is one chunk if it fits */
     if (part && !u->feed->parts) u->reader.began = ishow_now();
-    if (part) reader_tell(&u->reader); /* there is room for more */
+    if (part) reader_tell(&u->reader); /* there is room for more text */
     pthread_mutex_unlock(&engine->lock);
     const double begin = ishow_now();
     if (u->feed && !part)
@@ -363,7 +367,7 @@ static void read_text(ishow_engine *engine, ishow_utterance *u, size_t n_bytes) 
     if (p.unspoken.count && !u->reader.timings.unspoken.first[0])
         memcpy(u->reader.timings.unspoken.first, p.unspoken.first, sizeof p.unspoken.first);
     if (u->reader.ended) {
-        /* ended meanwhile */
+        /* the utterance has ended meanwhile */
     } else if (status == ISHOW_OK) {
         publish(engine, u, &p, plan_hash);
     } else if (u->feed && status == ISHOW_EINVAL && !strcmp(error.field, "text")) {

@@ -70,7 +70,7 @@ static ishow_status encode(ishow_engine *engine, const job *j, ishow_cache_key k
     const size_t n = j->ref_frames;
     if (!memcmp(&key, &engine->prompt_of, sizeof key)) return ISHOW_OK;
     if (info->text_layout == ISHOW_TEXT_ALIGNED) {
-        ishow_status status = render_durations(engine, c->tokens, c->n_ref, error);
+        ishow_status status = encode_durations(engine, c->tokens, c->n_ref, error);
         if (status) return status;
         if (ishow_align_ends(engine->frames.data, c->n_ref, 0, 0, 1, n, engine->ends.data) != n)
             return ishow_fail(error, ISHOW_EMODEL, "", "the model predicted no durations for the reference's text");
@@ -78,7 +78,7 @@ static ishow_status encode(ishow_engine *engine, const job *j, ishow_cache_key k
     if (!ishow_workspace_grow(&engine->prompt_h, 2 * n * (size_t)info->dim, sizeof(float)))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a reference of %zu frames", n);
     engine->prompt_of = (ishow_cache_key){0, 0};
-    ishow_status status = render_encode(engine, c->voice, c->tokens, c->n_ref, n, n, engine->prompt_h.data, error);
+    ishow_status status = encode_frames(engine, c->voice, c->tokens, c->n_ref, n, n, engine->prompt_h.data, error);
     if (status == ISHOW_OK) engine->prompt_of = key;
     return status;
 }
@@ -96,7 +96,7 @@ static ishow_status prompt(ishow_engine *engine, const job *j, const float *mod,
     *out = ishow_cache_get(engine->cache, key);
     if (*out) return ISHOW_OK;
     ishow_status status = encode(engine, j, reference, error);
-    if (status == ISHOW_OK) status = render_reference(engine, j->utterance->chunks[j->index].voice, &mel, error);
+    if (status == ISHOW_OK) status = encode_reference(engine, j->utterance->chunks[j->index].voice, &mel, error);
     if (status != ISHOW_OK) return status;
     const size_t values = n * (size_t)backend->info.n_mels;
     if (ishow_workspace_grow(&engine->prompt_noise, values, sizeof(float)) &&

@@ -1,5 +1,4 @@
-/* Renders one chunk, from tokens to PCM: the only file of the engine that calls the model. All of it runs on the
- * inference thread, without the lock.
+/* Renders one chunk, from tokens to PCM. All of it runs on the inference thread, without the lock.
  *
  * A result is checked before it is delivered. A row that became non-finite or a clip that is silent is rendered again
  * with other noise (ishow_noise_seed), up to a limit; then the utterance fails with a message. */
@@ -19,7 +18,8 @@ static ishow_status no_memory(ishow_error *error, size_t frames) {
     return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", frames);
 }
 
-void render_account(ishow_engine *engine, ishow_utterance *u, double seconds) {
+/* Adds seconds in the backend to the statistics. */
+static void account(ishow_engine *engine, ishow_utterance *u, double seconds) {
     pthread_mutex_lock(&engine->lock);
     u->reader.timings.model += seconds;
     engine->stats.model_seconds += seconds;
@@ -65,18 +65,6 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
     return status;
 }
 
-ishow_status render_reference(ishow_engine *engine, const voice *v, ishow_cache_entry **out, ishow_error *error) {
-    *out = ishow_cache_get(engine->cache, v->key);
-    if (*out) return ISHOW_OK;
-    size_t bytes = v->frames * (size_t)engine->backend.info.n_mels * sizeof(float);
-    if (!ishow_workspace_grow(&engine->frames, bytes, 1)) return no_memory(error, v->frames);
-    ishow_status status = ishow_mel_compute(engine->mel, v->samples, v->length, engine->frames.data, error);
-    voice_samples_used(v);
-    if (status != ISHOW_OK) return status;
-    *out = ishow_cache_put(engine->cache, v->key, engine->frames.data, bytes);
-    return *out ? ISHOW_OK : no_memory(error, v->frames);
-}
-
 /* Modulation rows of this path's calls, from the cache or the model. *out is counted. */
 static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_cache_entry **out, ishow_error *error) {
     const ishow_model_info *info = &engine->backend.info;
@@ -99,21 +87,13 @@ static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_c
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
     double begin = ishow_now();
     ishow_status status = engine->backend.modulate(engine->backend.self, times, guidance, n, engine->mod.data, error);
-    render_account(engine, u, ishow_now() - begin);
+    account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
     if (!ishow_all_finite(engine->mod.data, values))
         return ishow_fail(error, ISHOW_EMODEL, "",
                           "the model's time modulation is not finite: its weights may be damaged");
     *out = ishow_cache_put(engine->cache, key, engine->mod.data, values * sizeof(float));
     return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
-}
-
-ishow_status render_durations(ishow_engine *engine, const int64_t *tokens, size_t n, ishow_error *error) {
-    const ishow_backend *backend = &engine->backend;
-    if (!ishow_workspace_grow(&engine->frames, n, sizeof(float)) ||
-        !ishow_workspace_grow(&engine->ends, n, sizeof(size_t)))
-        return no_memory(error, n);
-    return backend->durations(backend->self, tokens, n, engine->frames.data, error);
 }
 
 /* Sets the length of the row and, for aligned tokens, where each ends (engine->ends). */
@@ -127,8 +107,8 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
     }
     if (info->predicts_durations) {
         double begin = ishow_now();
-        ishow_status status = render_durations(engine, c->tokens, c->n_tokens, error);
-        render_account(engine, u, ishow_now() - begin);
+        ishow_status status = encode_durations(engine, c->tokens, c->n_tokens, error);
+        account(engine, u, ishow_now() - begin);
         if (status != ISHOW_OK) return status;
         float *predicted = engine->frames.data;
         for (size_t i = c->n_ref; c->token_lengths && i < c->n_tokens; i++)
@@ -152,46 +132,6 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
     return ISHOW_OK;
 }
 
-ishow_status render_encode(ishow_engine *engine, const voice *v, const int64_t *tokens, size_t n_tokens,
-                           size_t ref_frames, size_t n, float *h, ishow_error *error) {
-    const ishow_backend *backend = &engine->backend;
-    const ishow_model_info *info = &backend->info;
-    size_t mels = (size_t)info->n_mels;
-    ishow_cache_entry *mel = NULL;
-    ishow_encode_in in = {.ref_frames = ref_frames, .frames = n, .tokens = tokens, .n_tokens = n_tokens};
-
-    if (!ishow_workspace_grow(&engine->cond, n * mels, sizeof(float)) ||
-        !ishow_workspace_grow(&engine->tokens, n, sizeof(int64_t)) ||
-        !ishow_workspace_grow(&engine->index, n, sizeof(int64_t)) ||
-        !ishow_workspace_grow(&engine->phase, n, sizeof(float)))
-        return no_memory(error, n);
-    float *cond = engine->cond.data;
-    if (ref_frames) {
-        ishow_status status = render_reference(engine, v, &mel, error);
-        if (status != ISHOW_OK) return status;
-        memcpy(cond, ishow_cache_entry_data(mel), ref_frames * mels * sizeof *cond);
-        ishow_cache_entry_release(mel);
-    }
-    memset(cond + ref_frames * mels, 0, (n - ref_frames) * mels * sizeof *cond);
-    in.cond = cond;
-    if (info->text_layout == ISHOW_TEXT_ALIGNED) {
-        ishow_align_fill(engine->ends.data, n_tokens, engine->index.data, engine->phase.data);
-        in.index = engine->index.data;
-        in.phase = engine->phase.data;
-    } else {
-        int64_t *padded = engine->tokens.data;
-        memcpy(padded, tokens, n_tokens * sizeof *padded);
-        memset(padded + n_tokens, 0, (n - n_tokens) * sizeof *padded);
-        in.tokens = padded;
-        in.n_tokens = n;
-        if (info->text_layout == ISHOW_TEXT_AVERAGE) {
-            ishow_spread_fill(n_tokens, n, engine->index.data);
-            in.index = engine->index.data;
-        }
-    }
-    return backend->encode(backend->self, &in, h, h + n * (size_t)info->dim, error);
-}
-
 /* Encodes a row, and decides what its steps compute. */
 static ishow_status encode(ishow_engine *engine, ishow_utterance *u, job *j, const chunk *c, ishow_error *error) {
     const ishow_model_info *info = &engine->backend.info;
@@ -202,8 +142,8 @@ static ishow_status encode(ishow_engine *engine, ishow_utterance *u, job *j, con
     j->h = j->h_space.data;
     if (!grown) return no_memory(error, n);
     double begin = ishow_now();
-    ishow_status status = render_encode(engine, c->voice, c->tokens, c->n_tokens, j->ref_frames, n, j->h, error);
-    render_account(engine, u, ishow_now() - begin);
+    ishow_status status = encode_frames(engine, c->voice, c->tokens, c->n_tokens, j->ref_frames, n, j->h, error);
+    account(engine, u, ishow_now() - begin);
     return status || prompt_plan(engine, j) ? status : no_memory(error, n);
 }
 
@@ -294,7 +234,7 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
         pthread_mutex_lock(&engine->lock);
         const int no_more = u->delivered == u->n_chunks, is_last = no_more && u->complete;
         /* The end of a fed text that stops is not kept back until it goes on. */
-        const int flows = no_more && u->feed && u->feed->n;
+        const int flows = no_more && u->feed && u->feed->text.n;
         pthread_mutex_unlock(&engine->lock);
         const size_t after = no_more ? u->pause : 0;
         size_t most = u->n_tail + c->pause + c->n_pcm + after;
@@ -380,7 +320,7 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
     double begin = ishow_now();
     ishow_status status = backend->vocode(backend->self, j->x + j->ref_frames * (size_t)info->n_mels, frames,
                                           engine->real.data, engine->imag.data, error);
-    render_account(engine, u, ishow_now() - begin);
+    account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
     float *samples = engine->pcm.data;
     status = ishow_istft_compute(engine->istft, engine->real.data, engine->imag.data, frames, samples, error);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/grow.h"
 #include "model/cuda.h"
 
 #define CU_NON_BLOCKING                                                                                           \
@@ -45,8 +46,8 @@ struct ishow_cuda_steps {
     size_t n_graphs, most; /* most: rows of one launch */
     uint64_t clock;
     kept *kept;
-    size_t n_kept, kept_cap;
-    void **dead; /* owners to drop; [kept_cap] */
+    size_t n_kept, kept_cap, dead_cap;
+    void **dead; /* owners to drop; [dead_cap], as many as kept rows or more */
     size_t n_dead;
 };
 
@@ -150,17 +151,13 @@ ishow_status ishow_cuda_keep(ishow_cuda_steps *steps, const float *h_cond, const
             forget(steps, i);
     }
     bury(steps);
-    if (steps->n_kept == steps->kept_cap) {
-        const size_t cap = steps->kept_cap ? 2 * steps->kept_cap : 16;
-        kept *grown = realloc(steps->kept, cap * sizeof *grown);
-        if (grown) steps->kept = grown;
-        void **dead = realloc(steps->dead, cap * sizeof *dead);
-        if (dead) steps->dead = dead;
-        if (!grown || !dead) {
-            steps->options.drop(steps->options.self, owner);
-            return ishow_fail(error, ISHOW_ENOMEM, "", "no memory to keep a row of %zu frames", frames);
-        }
-        steps->kept_cap = cap;
+    kept *grown = ishow_grow(steps->kept, &steps->kept_cap, steps->n_kept + 1, sizeof *grown);
+    if (grown) steps->kept = grown;
+    void **dead = ishow_grow(steps->dead, &steps->dead_cap, steps->n_kept + 1, sizeof *dead);
+    if (dead) steps->dead = dead;
+    if (!grown || !dead) {
+        steps->options.drop(steps->options.self, owner);
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory to keep a row of %zu frames", frames);
     }
     steps->kept[steps->n_kept++] = added;
     return ISHOW_OK;
@@ -241,7 +238,7 @@ static void stage(ishow_cuda_steps *steps, const ishow_step_row *const *row, siz
             memset(mod + r * o->mod_width, 0, o->mod_width * sizeof *mod);
         }
         memset(x + r * values + used, 0,
-               (values - used) * sizeof *x); /* left-overs of another row might be NaN, which masks do not remove */
+               (values - used) * sizeof *x); /* values of an earlier row might be NaN, which a mask does not remove */
         dt[r] = r < n ? row[r]->dt : 0;
         cfg[r] = r < n ? row[r]->cfg : 0;
         own[r] = r < n ? (float)row[r]->frames : 1; /* a missing row has one frame: softmax over an empty row is NaN */
@@ -325,7 +322,7 @@ static ishow_status step_sorted(ishow_cuda_steps *steps, const ishow_step_row *c
         if (status == ISHOW_ENOMEM && m > 1) {
             steps->most = m > 2 ? rows / 2 : 1;
             ishow_log(ISHOW_LOG_WARN, "cuda",
-                      "the GPU's memory does not do for %zu rows of %zu frames: from now on at most %zu", m, frames,
+                      "the GPU's memory is not enough for %zu rows of %zu frames: from now on at most %zu", m, frames,
                       steps->most);
             continue;
         }

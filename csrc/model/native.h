@@ -4,8 +4,8 @@
  *     T frames · D dim · I heads * dim_head · F feed-forward width · M mels
  *
  * native_load.c reads weights, native_text.c what a request needs once (text, reference, modulation, durations),
- * native_step.c one step of the flow, native_prompt.c the same where a reference's keys and values are known,
- * native_vocos.c the vocoder. Twin: ishowtts/model/{dit,vocos,duration}.py,
+ * native_step.c the layers, native_euler.c one step of the flow, native_prompt.c the same where a reference's keys and
+ * values are known, native_vocos.c the vocoder. Twin: ishowtts/model/{dit,vocos,duration}.py,
  * compared graph by graph in tests/unit/test_native.py. The inference thread calls; a thread pool shares
  * each graph's work. Private to model/. */
 #ifndef ISHOW_MODEL_NATIVE_H

@@ -1,10 +1,8 @@
-/* One step of the flow: x += dt (c + (c - u) cfg), both guidance branches in one pass over 2 T rows; without guidance x
- * += dt c, over T.
+/* The layers of the DiT, for both guidance branches in one pass over 2 T rows; without guidance over T.
  *
  * Everything between two attentions is independent for each row, so one task takes a block of rows through all of it:
  * output product, feed-forward and the next layer's queries, keys and values, whose activations never leave the cache.
  * A layer is two rounds of tasks. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -205,30 +203,4 @@ void step_layers(stepping *s) {
         thread_pool_run(s->m->pool, s->branches * s->m->heads, task_attention, s);
         step_run(s, s->rows, task_rest);
     }
-}
-
-static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *error) {
-    const size_t T = row->frames, branches = row->h_uncond ? 2 : 1;
-    const stretch stretches[] = {{0, T}, {T, T}};
-    if (T < 2 || T > m->info.max_frames)
-        return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes 2 to %zu.", T,
-                          m->info.max_frames);
-    stepping s = {.m = m, .row = row, .frames = T, .keys = T, .branches = branches, .stretches = stretches};
-    const size_t one = native_rows(m, T), all = native_rows(m, branches * T);
-    ishow_status status = step_begin(&s, branches * T, one > all ? one : all, T, error);
-    if (status) return status;
-    step_run(&s, T, task_input);
-    thread_pool_run(m->pool, branches * (size_t)CONV_GROUPS, task_positions, &s);
-    step_layers(&s);
-    step_run(&s, T, task_output);
-    return ISHOW_OK;
-}
-
-ishow_status native_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
-    for (size_t i = 0; i < n_rows; i++) {
-        ishow_status status =
-            rows[i].prompt ? step_after_prompt(self, &rows[i], error) : step_row(self, &rows[i], error);
-        if (status) return status;
-    }
-    return ISHOW_OK;
 }

@@ -1,4 +1,4 @@
-/* What a step of the flow consists of, shared by native_step.c and native_prompt.c. Private to model/. */
+/* The parts of a step of the flow, used by native_euler.c and native_prompt.c. Private to model/. */
 #ifndef ISHOW_MODEL_NATIVE_STEP_H
 #define ISHOW_MODEL_NATIVE_STEP_H
 
@@ -39,7 +39,7 @@ void task_output(void *self, size_t i, int thread);
 /* CONV_GROUPS tasks for each stretch. */
 void task_positions(void *self, size_t i, int thread);
 
-/* One branch of a row whose reference is known. */
+/* native_prompt.c: a step of a row whose reference is known, which has one branch. */
 ishow_status step_after_prompt(native *m, const ishow_step_row *row, ishow_error *error);
 
 #endif

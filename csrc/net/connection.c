@@ -21,6 +21,50 @@ static void fail(connection *w, const char *why) {
     w->closed(w->self, why);
 }
 
+/* 0: the connection is closed. */
+static int flush(connection *w) {
+    while (w->sent < w->out.n) {
+        size_t n = 0;
+        CURLcode code = curl_easy_send(w->task.easy, w->out.data + w->sent, w->out.n - w->sent, &n);
+        if (code == CURLE_AGAIN) {
+            watch(w, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
+            return 1;
+        }
+        if (code != CURLE_OK) {
+            fail(w, "the connection broke while sending");
+            return 0;
+        }
+        w->sent += n;
+    }
+    ishow_buffer_free(&w->out);
+    w->sent = 0;
+    watch(w, EPOLLIN | EPOLLRDHUP);
+    return 1;
+}
+
+static void on_ready(connection *w, uint32_t events) {
+    if (!w->connected) return;
+    if (w->out.failed) {
+        fail(w, "memory could not be had");
+        return;
+    }
+    if ((events & EPOLLOUT) && !flush(w)) return;
+    w->unread = 0;
+    for (int i = 0; i < READS_A_TURN; i++) {
+        size_t n = 0;
+        CURL *easy = w->task.easy;
+        CURLcode code = curl_easy_recv(easy, w->loop->read_buffer, sizeof w->loop->read_buffer, &n);
+        if (code == CURLE_AGAIN) return;
+        if (code != CURLE_OK || !n) {
+            fail(w, code == CURLE_OK ? "the server closed the connection" : "the connection broke");
+            return;
+        }
+        w->data(w->self, w->loop->read_buffer, n);
+        if (!w->connected || w->task.easy != easy) return; /* closed before it was connected */
+    }
+    w->unread = w->loop->unread = 1;
+}
+
 static void on_connected(loop_task *task, CURLcode code) {
     connection *w = (connection *)task;
     curl_socket_t fd = CURL_SOCKET_BAD;
@@ -45,6 +89,7 @@ static void on_connected(loop_task *task, CURLcode code) {
 int connection_open(connection *w, net_loop *loop, const char *url, const char *ca_file, double connect_seconds) {
     w->loop = loop;
     w->task.done = on_connected;
+    w->ready = on_ready;
     if (!loop_begin(&w->task, url, ca_file, connect_seconds)) return 0;
     curl_easy_setopt(w->task.easy, CURLOPT_CONNECT_ONLY, 1L);
     if (loop_run(loop, &w->task)) return 1;
@@ -70,53 +115,9 @@ void connection_close(connection *w) {
     w->sent = 0;
 }
 
-/* 0: the connection is closed. */
-static int flush(connection *w) {
-    while (w->sent < w->out.n) {
-        size_t n = 0;
-        CURLcode code = curl_easy_send(w->task.easy, w->out.data + w->sent, w->out.n - w->sent, &n);
-        if (code == CURLE_AGAIN) {
-            watch(w, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
-            return 1;
-        }
-        if (code != CURLE_OK) {
-            fail(w, "the connection broke while sending");
-            return 0;
-        }
-        w->sent += n;
-    }
-    ishow_buffer_free(&w->out);
-    w->sent = 0;
-    watch(w, EPOLLIN | EPOLLRDHUP);
-    return 1;
-}
-
 void connection_send(connection *w, const void *data, size_t n) {
     if (!w->connected) return;
     ishow_buffer_add(&w->out, data, n);
     /* Sent in the next iteration, so that the connection is never closed within its caller's call. */
     watch(w, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
-}
-
-void connection_ready(connection *w, uint32_t events) {
-    if (!w->connected) return;
-    if (w->out.failed) {
-        fail(w, "memory could not be had");
-        return;
-    }
-    if ((events & EPOLLOUT) && !flush(w)) return;
-    w->unread = 0;
-    for (int i = 0; i < READS_A_TURN; i++) {
-        size_t n = 0;
-        CURL *easy = w->task.easy;
-        CURLcode code = curl_easy_recv(easy, w->loop->read_buffer, sizeof w->loop->read_buffer, &n);
-        if (code == CURLE_AGAIN) return;
-        if (code != CURLE_OK || !n) {
-            fail(w, code == CURLE_OK ? "the server closed the connection" : "the connection broke");
-            return;
-        }
-        w->data(w->self, w->loop->read_buffer, n);
-        if (!w->connected || w->task.easy != easy) return; /* closed before it was connected */
-    }
-    w->unread = w->loop->unread = 1;
 }

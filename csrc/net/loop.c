@@ -113,15 +113,16 @@ void net_loop_process(net_loop *loop) {
             int mask = (what & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (what & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                        (what & EPOLLERR ? CURL_CSELECT_ERR : 0);
             curl_multi_socket_action(loop->multi, (curl_socket_t)(whose >> 1), mask, &running);
-        } else
-            connection_ready((connection *)(uintptr_t)whose,
-                             events[i].events); /* safe: a connection is never freed within this loop */
+        } else { /* not freed meanwhile: its owner frees it outside of this loop */
+            connection *w = (connection *)(uintptr_t)whose;
+            w->ready(w, events[i].events);
+        }
     }
     if (loop->unread) {
         loop->unread = 0;
         for (connection *w = loop->connections, *next; w; w = next) {
             next = w->next; /* reading one connection never closes another */
-            if (w->unread) connection_ready(w, 0);
+            if (w->unread) w->ready(w, 0);
         }
     }
     if (loop->curl_due <= ishow_now()) {

@@ -51,8 +51,9 @@ struct connection {
     loop_task task;
     net_loop *loop;
     connection *prev, *next;
-    int connected, fd, unread; /* all zero: closed */
-    uint32_t watched;          /* epoll events */
+    int connected, fd, unread;                     /* all zero: closed */
+    uint32_t watched;                              /* epoll events */
+    void (*ready)(connection *w, uint32_t events); /* the loop's call: epoll events, 0: unread bytes only */
     ishow_buffer out;
     size_t sent;
     void *self;
@@ -66,7 +67,6 @@ struct connection {
 int connection_open(connection *w, net_loop *loop, const char *url, const char *ca_file, double connect_seconds);
 void connection_close(connection *w); /* does not call back; may be repeated */
 void connection_send(connection *w, const void *data, size_t n);
-void connection_ready(connection *w, uint32_t events);
 
 /* ---- http.c: one request ---- */
 typedef struct http_call {

@@ -8,8 +8,9 @@
 #include <zlib.h>
 
 #include "base/base.h"
+#include "base/buffer.h"
 
-enum { VERSION_ZLIB = 2, VERSION_BROTLI = 3, INFLATE_START = 16 * 1024 };
+enum { VERSION_ZLIB = 2, VERSION_BROTLI = 3, INFLATE_STEP = 16 * 1024 };
 
 static uint32_t be32(const unsigned char *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -33,31 +34,26 @@ typedef struct unpacking {
     int goes_on;
 } unpacking;
 
-/* Grows *out [*size], doubling up to the remaining limit. */
-static const char *grow(const unpacking *u, unsigned char **out, size_t *size) {
-    if (*size >= u->left) return "decompresses to more than the limit";
+/* Makes space for decompressed bytes at *end, at most the remaining limit. NULL, or why there is none. */
+static const char *make_room(const unpacking *u, ishow_buffer *out, unsigned char **end, size_t *room) {
+    if (out->n >= u->left) return "decompresses to more than the limit";
     if (ishow_now() > u->until) return ishow_bilibili_too_slow;
-    size_t larger = *size ? 2 * *size : INFLATE_START;
-    if (larger > u->left) larger = u->left;
-    unsigned char *moved = realloc(*out, larger);
-    if (!moved) return "memory could not be had";
-    *out = moved;
-    *size = larger;
+    *end = ishow_buffer_reserve(out, INFLATE_STEP);
+    if (!*end) return "out of memory";
+    *room = (out->capacity < u->left ? out->capacity : u->left) - out->n;
     return NULL;
 }
 
-static const char *inflate_zlib(const unpacking *u, const unsigned char *in, size_t n, unsigned char **out,
-                                size_t *made) {
+static const char *inflate_zlib(const unpacking *u, const unsigned char *in, size_t n, ishow_buffer *out) {
     z_stream z = {.next_in = (Bytef *)(uintptr_t)in, .avail_in = (uInt)n};
-    size_t size = 0;
     const char *fault = NULL;
-    if (inflateInit(&z) != Z_OK) return "memory could not be had";
+    if (inflateInit(&z) != Z_OK) return "out of memory";
     for (int end = Z_OK; end != Z_STREAM_END;) {
-        if (*made == size && (fault = grow(u, out, &size))) break;
-        z.next_out = *out + *made;
-        z.avail_out = (uInt)(size - *made);
+        size_t room;
+        if ((fault = make_room(u, out, &z.next_out, &room))) break;
+        z.avail_out = (uInt)room;
         end = inflate(&z, Z_NO_FLUSH);
-        *made = size - z.avail_out;
+        out->n += room - z.avail_out;
         if (end != Z_OK && end != Z_STREAM_END) {
             fault = "its zlib data is damaged or cut short";
             break;
@@ -67,18 +63,16 @@ static const char *inflate_zlib(const unpacking *u, const unsigned char *in, siz
     return fault;
 }
 
-static const char *inflate_brotli(const unpacking *u, const unsigned char *in, size_t n, unsigned char **out,
-                                  size_t *made) {
+static const char *inflate_brotli(const unpacking *u, const unsigned char *in, size_t n, ishow_buffer *out) {
     BrotliDecoderState *state = BrotliDecoderCreateInstance(NULL, NULL, NULL);
-    size_t size = 0;
     const char *fault = NULL;
-    if (!state) return "memory could not be had";
+    if (!state) return "out of memory";
     for (;;) {
-        if (*made == size && (fault = grow(u, out, &size))) break;
-        uint8_t *next = *out + *made;
-        size_t room = size - *made;
-        BrotliDecoderResult result = BrotliDecoderDecompressStream(state, &n, &in, &room, &next, NULL);
-        *made = size - room;
+        size_t room;
+        unsigned char *end;
+        if ((fault = make_room(u, out, &end, &room))) break;
+        BrotliDecoderResult result = BrotliDecoderDecompressStream(state, &n, &in, &room, &end, NULL);
+        out->n = (size_t)(end - out->data);
         if (result == BROTLI_DECODER_RESULT_SUCCESS) break;
         if (result == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT) continue;
         fault = "its brotli data is damaged or cut short";
@@ -99,12 +93,11 @@ static const char *unpack(unpacking *u, const unsigned char *p, size_t n, int ne
         size_t size = total - header;
         if (version == VERSION_ZLIB || version == VERSION_BROTLI) {
             if (nested) return "a packet is compressed twice";
-            unsigned char *plain = NULL;
-            size_t made = 0;
-            const char *fault = (version == VERSION_ZLIB ? inflate_zlib : inflate_brotli)(u, body, size, &plain, &made);
-            u->left -= made;
-            if (!fault) fault = unpack(u, plain, made, 1);
-            free(plain);
+            ishow_buffer plain = {0};
+            const char *fault = (version == VERSION_ZLIB ? inflate_zlib : inflate_brotli)(u, body, size, &plain);
+            u->left -= plain.n;
+            if (!fault) fault = unpack(u, plain.data, plain.n, 1);
+            ishow_buffer_free(&plain);
             if (fault) return fault;
         } else if (!u->take(u->self, &(bilibili_packet){be32(p + 8), (const char *)body, size}))
             u->goes_on = 0;

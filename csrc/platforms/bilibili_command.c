@@ -4,8 +4,9 @@
 
 #include "platforms/jsonspan.h"
 #include "platforms/protobuf.h"
+#include "base/utf8.h"
 
-enum { STORM = 2 };          /* a gift lets everybody in the room say the same */
+enum { STORM = 2 };          /* a gift by which everybody in the room may send the same text */
 enum { EMOTE_KEY_MAX = 64 }; /* bytes of "[dog]" */
 
 /* Every "[...]" in the text that is a key of `emots`, such as "[dog]". Looked up by key, so that the time grows with
@@ -19,7 +20,7 @@ static void take_emotes(feed *f, ishow_chat_message *m, const json_t *emots) {
     if (!found) return;
     uint32_t point = 0;
     for (const char *p = from; p < end; p++) {
-        if (((unsigned char)*p & 0xC0) == 0x80) continue;
+        if (utf8_continues(*p)) continue;
         const size_t left = (size_t)(end - p), longest = left < EMOTE_KEY_MAX ? left : EMOTE_KEY_MAX;
         const char *close = *p == '[' ? memchr(p, ']', longest) : NULL;
         if (close) {
@@ -30,8 +31,7 @@ static void take_emotes(feed *f, ishow_chat_message *m, const json_t *emots) {
             const json_t *emote = strlen(key) == size ? json_object_get(emots, key) : NULL;
             if (emote) {
                 const json_t *unique = json_object_get(emote, "emoticon_unique");
-                uint32_t width = 0;
-                for (size_t i = 0; i < size; i++) width += ((unsigned char)key[i] & 0xC0) != 0x80;
+                const uint32_t width = (uint32_t)utf8_count(key, size);
                 found[n++] =
                     (ishow_chat_emote){point, point + width, unique ? json_span(f, unique) : feed_format(f, "%s", key)};
             }
@@ -41,7 +41,7 @@ static void take_emotes(feed *f, ishow_chat_message *m, const json_t *emots) {
     feed_emotes(m, found, n);
 }
 
-/* The CRC32 of the uid in hexadecimal, which stays when the uid itself is hidden; not that of "0". */
+/* The CRC32 of the uid in hexadecimal, which is sent even when the uid is hidden; not that of "0". */
 static ishow_span hidden_id(feed *f, const json_t *crc) {
     const ishow_span text = json_span(f, crc);
     if (text.size < 4 || text.size > 8 || span_is(text, "f4dbdf21") || !text.data[strspn(text.data, "0")])
@@ -134,7 +134,7 @@ static void take_deleted_super_chats(feed *f, const json_t *data) {
     }
 }
 
-/* Who follows the streamer; who enters, shares or likes is only counted. */
+/* A viewer follows the streamer; viewers who enter, share or like are only counted. */
 static void take_interaction(feed *f, const bilibili_room *room, int64_t kind, ishow_span uid, ishow_span name,
                              int64_t timestamp_ms) {
     enum { FOLLOWED = 2, FOLLOWED_SPECIALLY = 4, FOLLOW_EACH_OTHER = 5 };
@@ -197,7 +197,7 @@ static int take_notice(feed *f, ishow_span cmd, const json_t *json, const json_t
     else if (span_is(cmd, "ROOM_LOCK"))
         tell(f, "Bilibili has locked the room", json_object_get(json, "expire"));
     else if (span_is(cmd, "LOG_IN_NOTICE"))
-        tell(f, "Names are masked, since nobody is signed in", json_object_get(data, "notice_msg"));
+        tell(f, "Names are masked, since no account is signed in", json_object_get(data, "notice_msg"));
     else
         return 0;
     return 1;

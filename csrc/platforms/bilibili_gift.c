@@ -7,6 +7,7 @@
 
 #include "platforms/jsonspan.h"
 #include "platforms/protobuf.h"
+#include "base/utf8.h"
 
 enum { MICROS_OF_A_GOLD = 1000 }; /* 1000 gold are 1 CNY */
 enum {
@@ -19,12 +20,7 @@ enum {
 
 /* ---- combos ---- */
 
-static void keep(char *out, size_t size, ishow_span text) {
-    size_t n = text.size < size ? text.size : size - 1;
-    while (n < text.size && n && ((unsigned char)text.data[n] & 0xC0) == 0x80) n--; /* whole characters only */
-    if (n) memcpy(out, text.data, n);
-    out[n] = '\0';
-}
+static void keep(char *out, size_t size, ishow_span text) { utf8_copy(out, size, text.data, text.size); }
 
 static void hand_on(feed *f, bilibili_room *room, size_t i) {
     const bilibili_combo c = room->combos[i];

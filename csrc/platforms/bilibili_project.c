@@ -20,7 +20,7 @@ static void hex(char *out, const unsigned char *bytes, size_t n) {
     for (size_t i = 0; i < n; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* Takes over body; call NULL: nobody takes the answer. 0: out of memory. */
+/* Takes body. call NULL: the response is ignored. 0: out of memory. */
 static int post(ishow_chat_source *s, http_call *call, const char *path, json_t *body) {
     const ishow_chat_source_options *o = &s->options;
     const char *host = strcmp(o->endpoint, ISHOW_CHAT_BILIBILI_URL) ? o->endpoint : ISHOW_CHAT_BILIBILI_OPEN_URL;
@@ -87,7 +87,7 @@ static void connect_to_link(ishow_chat_source *s) {
     bilibili_session *b = s->session;
     const size_t n = json_array_size(b->links);
     const char *url = n ? json_string_value(json_array_get(b->links, b->next_host++ % n)) : NULL;
-    /* Names and chat of viewers go over TLS, except to a test double. */
+    /* Names and messages of viewers are sent over TLS only, except to a test double. */
     const int plain = url && !strncmp(url, "ws://", 5) && !strncmp(s->options.endpoint, "http://", 7);
     if (!url || (strncmp(url, "wss://", 6) && !plain)) {
         bilibili_project_lost(s);
@@ -95,7 +95,7 @@ static void connect_to_link(ishow_chat_source *s) {
         return;
     }
     source_say(s, "Connecting to %.100s.", url);
-    bilibili_connect(s, url);
+    b->connect(s, url);
 }
 
 static void take_project(ishow_chat_source *s, const json_t *data) {
@@ -106,7 +106,7 @@ static void take_project(ishow_chat_source *s, const json_t *data) {
                      project = json_span(&s->feed, json_object_get(json_object_get(data, "game_info"), "game_id")),
                      auth = json_span(&s->feed, json_object_get(about, "auth_body"));
     if (!auth.size || auth.size > sizeof b->auth || !room.size) {
-        source_lost(s, "the open platform's answer is not what its documents say");
+        source_lost(s, "the open platform's response has an unknown form");
         return;
     }
     memcpy(b->auth, auth.data, auth.size);
@@ -122,7 +122,7 @@ static void take_project(ishow_chat_source *s, const json_t *data) {
 }
 
 static void on_started(void *self, long status, const char *fault) {
-    /* Errors of keys, project, code or permission, which repeating does not fix. */
+    /* Errors of keys, project, code or permission; repeating the request does not help. */
     static const int final[] = {4000, 4001, 4002, 4005, 4006, 4007, 4008, 4010, 5004, 5005, 7007, 8002};
     ishow_chat_source *s = self;
     bilibili_session *b = s->session;
@@ -151,7 +151,7 @@ static void on_started(void *self, long status, const char *fault) {
 
 void bilibili_project_start(ishow_chat_source *s) {
     bilibili_session *b = s->session;
-    if (b->links && ++b->project_failures < FAILURES_MAX) { /* the project is open: another of its hosts */
+    if (b->links && ++b->project_failures < FAILURES_MAX) { /* the project is open, so its next host is tried */
         connect_to_link(s);
         return;
     }
@@ -160,7 +160,7 @@ void bilibili_project_start(ishow_chat_source *s) {
     b->step = STEP_PROJECT;
     b->call.answered = on_started;
     if (!post(s, &b->call, "/v2/app/start", json_pack("{s:s,s:I}", "code", s->options.code, "app_id", app_id_of(s))))
-        source_lost(s, "memory could not be had");
+        source_lost(s, "out of memory");
 }
 
 static void on_beaten(void *self, long status, const char *fault) {
@@ -170,7 +170,7 @@ static void on_beaten(void *self, long status, const char *fault) {
     json_t *json = status == 200 ? ishow_json_load((const char *)b->heartbeat.body.data, b->heartbeat.body.n) : NULL;
     const int64_t code = json_whole(json_object_get(json, "code"));
     json_decref(json);
-    if (code != PROJECT_GONE) return; /* a lost heartbeat is followed by the next */
+    if (code != PROJECT_GONE) return; /* after a lost heartbeat the next one is sent as usual */
     bilibili_project_lost(s);
     if (s->state == ISHOW_CHAT_STATE_CONNECTING || s->state == ISHOW_CHAT_STATE_LIVE)
         source_again(s, "the open platform has closed the project");

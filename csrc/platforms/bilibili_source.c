@@ -32,7 +32,7 @@ static ishow_status check(const ishow_chat_source_options *o, ishow_error *error
     return endpoint_check(o, "https", "http", error);
 }
 
-/* ---- over the WebSocket ---- */
+/* ---- the WebSocket ---- */
 
 static void send_packet(bilibili_session *b, uint32_t operation, const void *body, size_t n) {
     unsigned char packet[BILIBILI_HEADER + sizeof b->auth];
@@ -73,7 +73,7 @@ static int take_packet(void *self, const bilibili_packet *packet) {
         json_decref(json);
         if (code)
             source_lost(s, "the platform refuses the connection's token (%lld)",
-                        (long long)code); /* the next attempt gets another token */
+                        (long long)code); /* the next attempt requests a new token */
         else if (s->state == ISHOW_CHAT_STATE_CONNECTING) {
             source_live(s,
                         s->options.app_id  ? "Live in room %s, by the open platform."
@@ -97,7 +97,7 @@ static void on_message(void *self, const unsigned char *data, size_t n) {
     if (!fault || b->epoch != epoch) return;
     s->feed.malformed++;
     if (fault ==
-        ishow_bilibili_too_slow) { /* not a frame of the platform: further ones would delay the other sources too */
+        ishow_bilibili_too_slow) { /* the platform sends no such frame; more of them would delay the other sources */
         source_lost(s, "a frame of %zu bytes takes too long to decode", n);
         return;
     }
@@ -107,7 +107,7 @@ static void on_message(void *self, const unsigned char *data, size_t n) {
 static void on_closed(void *self, const char *why) { source_lost(self, "%s", why); }
 static void on_heard(void *self, size_t n) { source_heard(self, n); }
 
-void bilibili_connect(ishow_chat_source *s, const char *url) {
+static void connect_socket(ishow_chat_source *s, const char *url) {
     bilibili_session *b = s->session;
     b->step = STEP_SOCKET;
     b->socket.self = s;
@@ -117,7 +117,7 @@ void bilibili_connect(ishow_chat_source *s, const char *url) {
     b->socket.heard = on_heard;
     if (!websocket_open(&b->socket, &s->loop->net, url, s->options.ca_file, s->options.connect_seconds,
                         s->options.frame_bytes_max))
-        source_lost(s, "%.100s is no address, or memory could not be had", url);
+        source_lost(s, "%.100s is not a valid address, or there is no memory", url);
 }
 
 /* ---- the kind ---- */
@@ -125,6 +125,7 @@ void bilibili_connect(ishow_chat_source *s, const char *url) {
 static void start(ishow_chat_source *s) {
     bilibili_session *b = s->session;
     b->call.self = s;
+    b->connect = connect_socket;
     if (s->options.app_id)
         bilibili_project_start(s);
     else
@@ -138,7 +139,7 @@ static void stop(ishow_chat_source *s) {
     http_end(&b->heartbeat);
     websocket_close(&b->socket);
     ishow_arena_reset(&s->feed.arena);
-    ishow_bilibili_flush(&s->feed, &b->room, (double)INFINITY); /* nobody would tell when the clicks stop */
+    ishow_bilibili_flush(&s->feed, &b->room, (double)INFINITY); /* after the stop nothing would pass on waiting gifts */
 }
 
 static void tick(ishow_chat_source *s) {

@@ -1,9 +1,8 @@
-/* A room as the platform's page reads it. Over HTTP come, one after another: an identity of this browser (buvid3 and
- * buvid4), the key that requests are signed with today, the real room number, and hosts with a token.
- *
- * The platform answers -352 to an identity that it does not like and -412 to one that asks too often. The first is
- * answered with a fresh identity; when that does not help, and after the second, the room is joined on the host that
- * needs no token. */
+/* A room as the platform's web page reads it. These are requested over HTTP, in this order: an identity of this browser
+ * (buvid3 and buvid4), the key that requests are signed with today, the real room number, and hosts with a token. * The
+ * platform answers -352 when it rejects an identity and -412 when there are too many requests. After -352 a new
+ * identity is requested; when that does not help, and after -412, the room is joined on the host that needs no token.
+ */
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,14 +80,14 @@ static void ask(ishow_chat_source *s, bilibili_step what) {
                                    .ca_file = o->ca_file,
                                    .seconds = o->reply_seconds,
                                    .most = o->frame_bytes_max}))
-        source_lost(s, "memory could not be had");
+        source_lost(s, "out of memory");
 }
 
 static void keep(char *out, size_t size, ishow_span text) {
     snprintf(out, size, "%.*s", (int)text.size, text.size ? text.data : "");
 }
 
-/* What goes into a cookie. */
+/* Keeps only characters that may be in a cookie. */
 static void keep_identity(char *out, size_t size, ishow_span text) {
     keep(out, size, text);
     if (out[strspn(out, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=%")]) out[0] = '\0';
@@ -111,12 +110,12 @@ static void join(ishow_chat_source *s, const char *host, long long port, const c
         return;
     }
     snprintf(url, sizeof url, "%s://%s:%lld/sub", strncmp(s->options.endpoint, "https:", 6) ? "ws" : "wss", host, port);
-    source_say(s, token ? "Connecting to %.100s." : "Connecting to %.100s without a token, since Bilibili gives none.",
+    source_say(s, token ? "Connecting to %.100s." : "Connecting to %.100s without a token, since Bilibili issues none.",
                host);
-    bilibili_connect(s, url);
+    b->connect(s, url);
 }
 
-/* The host that lets everybody in; a double is its own. */
+/* Joins on the host that needs no token, or on the test double. */
 static void join_without_token(ishow_chat_source *s) {
     bilibili_session *b = s->session;
     const char *endpoint = s->options.endpoint;
@@ -128,11 +127,11 @@ static void join_without_token(ishow_chat_source *s) {
              !curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT))
         join(s, host, strtoll(port, NULL, 10), NULL);
     else
-        source_lost(s, "the platform gives no token");
+        source_lost(s, "the platform issues no token");
     curl_free(host);
     curl_free(port);
     curl_url_cleanup(url);
-    b->buvid3[0] = b->buvid4[0] = '\0'; /* the next attempt asks for another identity */
+    b->buvid3[0] = b->buvid4[0] = '\0'; /* the next attempt requests a new identity */
 }
 
 static void join_named(ishow_chat_source *s, const json_t *data) {
@@ -141,7 +140,7 @@ static void join_named(ishow_chat_source *s, const json_t *data) {
     size_t n = json_array_size(hosts);
     const int tls = !strncmp(s->options.endpoint, "https:", 6);
     if (n > HOSTS_MAX) n = HOSTS_MAX;
-    const json_t *host = n ? json_array_get(hosts, b->next_host++ % n) : NULL; /* another one after each failure */
+    const json_t *host = n ? json_array_get(hosts, b->next_host++ % n) : NULL; /* a different one after each failure */
     const char *name = json_string_value(json_object_get(host, "host")),
                *token = json_string_value(json_object_get(data, "token"));
     const int64_t port = json_whole(json_object_get(host, tls ? "wss_port" : "ws_port"));
@@ -155,7 +154,7 @@ static void refuse(ishow_chat_source *s, int64_t code, const char *message) {
     bilibili_session *b = s->session;
     if (code == WANTS_IDENTITY && !b->refused) {
         b->refused = 1;
-        source_say(s, "Bilibili wants another identity (%lld).", (long long)code);
+        source_say(s, "Bilibili rejects this identity (%lld).", (long long)code);
         ask(s, STEP_BUVID);
     } else if (code == WANTS_IDENTITY || code == BLOCKED || code == TOO_OFTEN)
         join_without_token(s);
@@ -170,7 +169,7 @@ static void take_answer(ishow_chat_source *s, const json_t *json) {
     bilibili_session *b = s->session;
     const json_t *data = json_object_get(json, "data");
     const int64_t code = json_whole(json_object_get(json, "code"));
-    enum { NOT_SIGNED_IN = -101 }; /* the key comes all the same */
+    enum { NOT_SIGNED_IN = -101 }; /* the response contains the key in this case too */
     if (code && !(b->step == STEP_KEY && code == NOT_SIGNED_IN)) {
         refuse(s, code, json_string_value(json_object_get(json, "message")));
         return;
@@ -185,7 +184,7 @@ static void take_answer(ishow_chat_source *s, const json_t *json) {
         const json_t *images = json_object_get(data, "wbi_img");
         if (!mix_key(b->key, base_name(json_span(&s->feed, json_object_get(images, "img_url"))),
                      base_name(json_span(&s->feed, json_object_get(images, "sub_url")))))
-            source_lost(s, "the platform gives no key to sign requests with");
+            source_lost(s, "the platform issues no key to sign requests");
         else if (s->options.token && !json_set(json_object_get(data, "isLogin")))
             source_end(s, ISHOW_CHAT_STATE_FAILED, "The platform does not accept the token (SESSDATA).");
         else
@@ -210,18 +209,18 @@ static void on_answered(void *self, long status, const char *fault) {
     bilibili_session *b = s->session;
     ishow_arena_reset(&s->feed.arena);
     if (!status) {
-        source_lost(s, "asking for %s: %s", what[b->step], fault);
+        source_lost(s, "requesting %s: %s", what[b->step], fault);
         return;
     }
     source_heard(s, b->call.body.n);
-    /* What is refused is refused by a page for people, or by the status of its code. */
+    /* A refused request is answered with an HTML page, or with the HTTP status of its error code. */
     json_t *json = ishow_json_load((const char *)b->call.body.data, b->call.body.n);
     if (status == 412)
         refuse(s, BLOCKED, NULL);
     else if (status == 200 && json_is_object(json))
         take_answer(s, json);
     else
-        source_lost(s, status == 200 ? "asking for %s: the answer is no JSON (HTTP %ld)" : "asking for %s: HTTP %ld",
+        source_lost(s, status == 200 ? "requesting %s: the response is not JSON (HTTP %ld)" : "requesting %s: HTTP %ld",
                     what[b->step], status);
     json_decref(json);
 }

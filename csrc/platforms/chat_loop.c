@@ -21,7 +21,7 @@ ishow_status ishow_chat_loop_create(ishow_chat_loop **out, const ishow_chat_loop
         return ishow_fail(error, ISHOW_EINVAL, "login_seconds", "login_seconds must be from 0 to %d, not %g.",
                           ISHOW_CHAT_SECONDS_MAX, options->login_seconds);
     ishow_chat_loop *loop = calloc(1, sizeof *loop);
-    if (!loop) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for live chat could not be had.");
+    if (!loop) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for live chat.");
     ishow_handle_made();
     ishow_status status = ISHOW_OK;
     loop->logins = options->logins;
@@ -32,7 +32,7 @@ ishow_status ishow_chat_loop_create(ishow_chat_loop **out, const ishow_chat_loop
     if (getrandom(&loop->random, sizeof loop->random, GRND_NONBLOCK) < 0) loop->random = (uint64_t)(1e9 * ishow_now());
     loop->random |= 1;
     if (!opened || !loop->seen || !loop->login_times) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory or descriptors for live chat could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is no memory or file descriptor for live chat.");
         goto done;
     }
     for (unsigned i = 0; i < loop->logins; i++) loop->login_times[i] = -(double)INFINITY;
@@ -68,19 +68,4 @@ void ishow_chat_loop_process(ishow_chat_loop *loop) {
     double now = ishow_now();
     for (ishow_chat_source *s = loop->sources; s; s = s->next)
         if (source_due(s) <= now) source_tick(s, now);
-}
-
-double loop_random(ishow_chat_loop *loop) {
-    loop->random ^= loop->random << 13;
-    loop->random ^= loop->random >> 7;
-    loop->random ^= loop->random << 17;
-    return (double)(loop->random >> 11) * 0x1p-53;
-}
-
-double loop_login_turn(ishow_chat_loop *loop, double now) {
-    double free_at = loop->login_times[loop->login_next] + loop->login_seconds; /* the oldest of the last n log-ins */
-    if (free_at > now) return free_at;
-    loop->login_times[loop->login_next] = now;
-    loop->login_next = (loop->login_next + 1) % loop->logins;
-    return now;
 }

@@ -10,10 +10,11 @@
 #include <xxhash.h>
 
 #include "base/base.h"
+#include "base/utf8.h"
 
 /* ---- arena ---- */
 
-enum { CLOCKS_DIFFER_MS = 24 * 3600 * 1000 /* a time further ahead is none */ };
+enum { CLOCKS_DIFFER_MS = 24 * 3600 * 1000 /* a timestamp further in the future is ignored */ };
 enum { BLOCK_BYTES = 4096, BLOCK_KEPT_MAX = 256 * 1024 };
 
 struct arena_block {
@@ -142,7 +143,7 @@ static const unsigned char *clean_until(const unsigned char *s, const unsigned c
 }
 
 ishow_span feed_text(feed *f, ishow_span text) {
-    if (!text.size) return text; /* its data may be NULL */
+    if (!text.size) return text; /* the data of an empty text may be NULL */
     const unsigned char *s = (const unsigned char *)text.data, *end = s + text.size;
     if (clean_until(s, end) == end) return text;
     char *copy = ishow_arena_take(&f->arena, 3 * text.size), *to = copy;
@@ -196,8 +197,7 @@ static int by_start(const void *a, const void *b) {
 }
 
 void feed_emotes(ishow_chat_message *message, ishow_chat_emote *emotes, size_t n) {
-    uint32_t length = 0;
-    for (size_t i = 0; i < message->text.size; i++) length += ((unsigned char)message->text.data[i] & 0xC0) != 0x80;
+    const uint32_t length = (uint32_t)utf8_count(message->text.data, message->text.size);
     if (n > 1) qsort(emotes, n, sizeof *emotes, by_start);
     size_t kept = 0;
     uint32_t free_from = 0;
@@ -217,9 +217,9 @@ void feed_cut(feed *f, ishow_chat_message *m, const ishow_chat_emote *cuts, size
     ishow_chat_emote *emotes = text && m->n_emotes ? ishow_arena_take(&f->arena, m->n_emotes * sizeof *emotes) : NULL;
     if (!text || (m->n_emotes && !emotes)) return;
     size_t size = 0, cut = 0, kept = 0, e = 0;
-    uint32_t point = 0, gone = 0; /* code points read, and left out of them */
+    uint32_t point = 0, gone = 0; /* code points read, and how many of them were removed */
     for (size_t i = 0; i < m->text.size;) {
-        while (e < m->n_emotes && m->emotes[e].start < point) e++; /* it began inside a cut */
+        while (e < m->n_emotes && m->emotes[e].start < point) e++; /* the emote begins inside a cut */
         if (e < m->n_emotes && m->emotes[e].start == point && !(cut < n && cuts[cut].start <= point)) {
             emotes[kept++] = (ishow_chat_emote){point - gone, m->emotes[e].end - gone, m->emotes[e].id};
             e++;
@@ -227,7 +227,7 @@ void feed_cut(feed *f, ishow_chat_message *m, const ishow_chat_emote *cuts, size
         const int inside = cut < n && point >= cuts[cut].start;
         const int space = inside && point >= cuts[cut].end;
         size_t width = 1;
-        while (i + width < m->text.size && ((unsigned char)m->text.data[i + width] & 0xC0) == 0x80) width++;
+        while (i + width < m->text.size && utf8_continues(m->text.data[i + width])) width++;
         if (space) cut++;
         if ((inside && !space) || (space && m->text.data[i] == ' '))
             gone++;
@@ -240,7 +240,7 @@ void feed_cut(feed *f, ishow_chat_message *m, const ishow_chat_emote *cuts, size
     }
     while (size && text[size - 1] == ' ') size--;
     m->text = (ishow_span){text, size};
-    feed_emotes(m, emotes, kept); /* one that reaches into a cut ends with the text */
+    feed_emotes(m, emotes, kept); /* an emote that reaches into a cut ends at the end of the text */
 }
 
 /* ---- events ---- */

@@ -3,6 +3,8 @@
 #ifndef ISHOW_PLATFORMS_SOURCE_H
 #define ISHOW_PLATFORMS_SOURCE_H
 
+#include <math.h>
+
 #include "net/loop.h"
 #include "platforms/event_sink.h"
 
@@ -21,19 +23,21 @@ double loop_random(ishow_chat_loop *loop); /* [0, 1) */
 double loop_login_turn(ishow_chat_loop *loop, double now);
 
 typedef struct source_kind {
-    int logs_in;           /* 1: attempts are limited, see ishow_chat_loop_options */
+    int logs_in;           /* 1: the rate of attempts is limited, see ishow_chat_loop_options */
     int beats_when_silent; /* 1: a heartbeat is sent after silence; 0: at an interval */
     /* Checks the options by the platform's own rules, after defaults are filled in. */
     ishow_status (*check)(const ishow_chat_source_options *options, ishow_error *error);
-    /* The channel as it is shown and compared, of one that check lets pass; NULL: as given. */
+    /* Writes a checked channel in the form that is shown and compared; NULL: as given. */
     void (*name)(const char *channel, char *out, size_t size);
     size_t session_size;                   /* bytes of zeroed memory at source->session */
     void (*start)(ishow_chat_source *s);   /* begins an attempt */
-    void (*stop)(ishow_chat_source *s);    /* ends it: closes everything, keeps what the next attempt needs */
+    void (*stop)(ishow_chat_source *s);    /* ends an attempt: closes everything, keeps what the next attempt needs */
     void (*beat)(ishow_chat_source *s);    /* sends a heartbeat; NULL: none */
     void (*tick)(ishow_chat_source *s);    /* at session_due; NULL: never */
     void (*destroy)(ishow_chat_source *s); /* after stop; NULL: nothing to free */
 } source_kind;
+
+#define NEVER ((double)INFINITY) /* for times of events that are not due */
 
 extern const source_kind twitch_kind, bilibili_kind, youtube_kind;
 
@@ -65,7 +69,7 @@ void source_live(ishow_chat_source *s, const char *format, ...) __attribute__((f
 void source_lost(ishow_chat_source *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void source_again(ishow_chat_source *s, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* not counted as a failure */
-/* Not a failure either: tries again after so long. `format` is the whole text. */
+/* Tries again after `seconds`, also not counted as a failure. `format` is the whole text. */
 void source_pause(ishow_chat_source *s, double seconds, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void source_end(ishow_chat_source *s, ishow_chat_state state, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,12 +1,9 @@
-/* What EventSub's events of a chat mean: https://dev.twitch.tv/docs/eventsub/eventsub-reference describes them. */
+/* Decodes EventSub's chat events: https://dev.twitch.tv/docs/eventsub/eventsub-reference describes them. */
 #include "platforms/jsonspan.h"
 #include "platforms/twitch.h"
+#include "base/utf8.h"
 
-static uint32_t length_of(ishow_span text) {
-    uint32_t n = 0;
-    for (size_t i = 0; i < text.size; i++) n += ((unsigned char)text.data[i] & 0xC0) != 0x80;
-    return n;
-}
+static uint32_t length_of(ishow_span text) { return (uint32_t)utf8_count(text.data, text.size); }
 
 /* Text and emotes of {"text", "fragments": [{"type", "text", "emote": {"id"}}]}. */
 static void take_words(feed *f, ishow_chat_message *m, const json_t *message) {
@@ -118,7 +115,7 @@ static void take_notification(feed *f, const json_t *event) {
         const int64_t months = json_whole(json_object_get(about, "cumulative_months"));
         if (months) m.months = (int)(months & 0xFFFF);
     } else if (span_is(what, "sub_gift")) {
-        if (json_span(f, json_object_get(about, "community_gift_id")).size) { /* one of many, reported before */
+        if (json_span(f, json_object_get(about, "community_gift_id")).size) { /* one gift of several, reported before */
             f->ignored++;
             return;
         }

@@ -1,7 +1,6 @@
-/* Twitch's EventSub over a WebSocket: the token is looked at, the channel's number asked for, the socket says its
- * session, and each kind of event is subscribed to for it:
- * https://dev.twitch.tv/docs/eventsub/handling-websocket-events
- */
+/* Twitch's EventSub over a WebSocket. The token is validated, the channel's number is requested, the socket sends its
+ * session id, and each kind of event is subscribed to for this session:
+ * https://dev.twitch.tv/docs/eventsub/handling-websocket-events */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +16,7 @@ enum { TYPES = sizeof types / sizeof *types };
 
 static int is_double(const ishow_chat_source *s) { return !strncmp(s->options.endpoint, "http", 4); }
 
-/* By a token that may; another endpoint of IRC stays IRC. */
+/* 1 when the token may use EventSub. Another IRC server is always read by IRC. */
 int twitch_uses_eventsub(const ishow_chat_source *s) {
     const twitch_session *t = s->session;
     return is_double(s) || (s->options.token && !t->no_scope && !strcmp(s->options.endpoint, ISHOW_CHAT_TWITCH_URL));
@@ -46,7 +45,7 @@ static void ask(ishow_chat_source *s, twitch_step what, const char *path, const 
                                    .ca_file = s->options.ca_file,
                                    .seconds = s->options.reply_seconds,
                                    .most = ISHOW_CHAT_FRAME_BYTES_MAX}))
-        source_lost(s, "memory could not be had");
+        source_lost(s, "out of memory");
 }
 
 static void subscribe_next(ishow_chat_source *s) {
@@ -64,7 +63,7 @@ static void subscribe_next(ishow_chat_source *s) {
     if (text)
         ask(s, TWITCH_SUBSCRIBES, "/helix/eventsub/subscriptions", text);
     else
-        source_lost(s, "memory could not be had");
+        source_lost(s, "out of memory");
     free(text);
 }
 
@@ -79,7 +78,7 @@ static void keep(char *out, size_t size, ishow_span text) {
 static void take_welcome(ishow_chat_source *s, int which, const json_t *session) {
     twitch_session *t = s->session;
     keep(t->session_id, sizeof t->session_id, json_span(&s->feed, json_object_get(session, "id")));
-    if (t->moves) { /* subscriptions move along; the old socket has sent everything */
+    if (t->moves) { /* the subscriptions have moved to this socket; the old one has sent everything */
         t->moves = 0;
         websocket_close(&t->sockets[t->current]);
         t->current = which;
@@ -90,7 +89,7 @@ static void take_welcome(ishow_chat_source *s, int which, const json_t *session)
     subscribe_next(s);
 }
 
-/* Only to Twitch, or to the double that a test has named. */
+/* Allows moving only to Twitch, or to the test double. */
 static int may_move_to(const ishow_chat_source *s, const char *url) {
     static const char host[] = "wss://", domain[] = ".twitch.tv";
     if (!url) return 0;
@@ -109,7 +108,7 @@ static void take_message(ishow_chat_source *s, int which, const json_t *json) {
     if (span_is(what, "session_welcome"))
         take_welcome(s, which, session);
     else if (span_is(what, "notification")) {
-        /* It is sent again when the first was not heard. */
+        /* Twitch repeats a message that may have been lost. */
         const ishow_span id = json_span(&s->feed, json_object_get(about, "message_id"));
         if (!id.size || feed_first(&s->feed, feed_format(&s->feed, "event-%.*s", (int)id.size, id.data)))
             ishow_twitch_event(&s->feed, json_span(&s->feed, json_object_get(about, "subscription_type")),
@@ -144,7 +143,7 @@ static void on_message_1(void *self, const unsigned char *data, size_t n) { on_m
 static void on_opened(void *self) { source_heard(self, 0); }
 static void on_heard(void *self, size_t n) { source_heard(self, n); }
 
-/* The old socket may go while the new one connects. */
+/* The old socket may close while the new one connects. */
 static void on_closed(ishow_chat_source *s, int which, const char *why) {
     const twitch_session *t = s->session;
     if (!t->moves || which != t->current) source_lost(s, "%s", why);
@@ -163,7 +162,7 @@ static void connect_socket(ishow_chat_source *s, int which, const char *url) {
     w->heard = on_heard;
     if (!websocket_open(w, &s->loop->net, url, s->options.ca_file, s->options.connect_seconds,
                         ISHOW_CHAT_FRAME_BYTES_MAX))
-        source_lost(s, "memory could not be had");
+        source_lost(s, "out of memory");
 }
 
 /* ---- over HTTP ---- */
@@ -188,13 +187,13 @@ static void take_token(ishow_chat_source *s, long status, const json_t *json) {
     keep(t->reader_id, sizeof t->reader_id, json_span(&s->feed, json_object_get(json, "user_id")));
     keep(t->nick, sizeof t->nick, json_span(&s->feed, json_object_get(json, "login")));
     if (t->client_id[strspn(t->client_id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")])
-        t->client_id[0] = '\0'; /* goes into a header */
+        t->client_id[0] = '\0'; /* becomes part of a header */
     if (!has_scope(json_object_get(json, "scopes")) || !t->reader_id[0] || !t->client_id[0]) {
         t->no_scope = 1;
         if (is_double(s))
             source_end(s, ISHOW_CHAT_STATE_FAILED, "The token lacks the scope user:read:chat, which EventSub needs.");
         else
-            twitch_irc_start(s);
+            s->kind->start(s); /* reads IRC now */
         return;
     }
     snprintf(path, sizeof path, "/helix/users?login=%s", s->options.channel);
@@ -226,25 +225,26 @@ static void on_answered(void *self, long status, const char *fault) {
     twitch_session *t = s->session;
     ishow_arena_reset(&s->feed.arena);
     if (!status) {
-        source_lost(s, "asking for %s: %s", what[t->step], fault);
+        source_lost(s, "requesting %s: %s", what[t->step], fault);
         return;
     }
     source_heard(s, t->call.body.n);
     json_t *json = ishow_json_load((const char *)t->call.body.data, t->call.body.n);
     const char *message = json_string_value(json_object_get(json, "message"));
     if (!json_is_object(json) || status == 429 || status >= 500)
-        source_lost(s, "asking for %s: HTTP %ld", what[t->step], status);
+        source_lost(s, "requesting %s: HTTP %ld", what[t->step], status);
     else if (t->step == TWITCH_VALIDATES && (status == 200 || status == 401))
         take_token(s, status, json);
     else if (status == 200 && t->step == TWITCH_ASKS_USER)
         take_user(s, json);
-    else if (t->step == TWITCH_SUBSCRIBES && (status == 202 || status == 409)) { /* 409: it is there */
+    else if (t->step == TWITCH_SUBSCRIBES &&
+             (status == 202 || status == 409)) { /* 409: the subscription exists already */
         t->subscribed++;
         subscribe_next(s);
     } else if (status == 401 || status == 403)
         source_end(s, ISHOW_CHAT_STATE_FAILED, "Refused: Twitch says \"%.160s\".", message ? message : "");
     else
-        source_lost(s, "asking for %s: HTTP %ld \"%.120s\"", what[t->step], status, message ? message : "");
+        source_lost(s, "requesting %s: HTTP %ld \"%.120s\"", what[t->step], status, message ? message : "");
     json_decref(json);
 }
 

@@ -13,8 +13,8 @@ typedef enum twitch_step { TWITCH_VALIDATES, TWITCH_ASKS_USER, TWITCH_SUBSCRIBES
 typedef struct twitch_session {
     connection connection;
     ishow_buffer part; /* of a line that is not whole yet */
-    int skips;         /* the rest of a line that was too long */
-    unsigned epoch;    /* grows with every stop: the one who reads sees that its connection has gone */
+    int skips;         /* the rest of a line that was too long is skipped */
+    unsigned epoch;    /* incremented by every stop, so that a reader notices that its connection has been closed */
     unsigned pings;
     char nick[64];
     irc_line line;
@@ -23,21 +23,20 @@ typedef struct twitch_session {
     int current, moves;   /* moves: the other one connects */
     http_call call;
     twitch_step step;
-    unsigned subscribed; /* types that are */
+    unsigned subscribed; /* number of types that are subscribed to */
     int no_scope;        /* the token may not read by EventSub */
     char client_id[64], reader_id[32], room_id[32], session_id[256];
     /* emotes */
     http_call emotes;
     emote_words *words, *new_words; /* new_words: while lists come */
     unsigned list;
-    double words_at; /* when words was complete */
+    double words_at; /* time at which `words` was complete */
 } twitch_session;
 
 int twitch_uses_eventsub(const ishow_chat_source *s);
 void twitch_eventsub_start(ishow_chat_source *s);
-void twitch_irc_start(ishow_chat_source *s);
 
-/* The connection is live and room_id known: gets the lists, unless they are young. */
+/* Call when the connection is live and room_id is known. Requests the lists, unless they are recent. */
 void twitch_emotes_start(ishow_chat_source *s);
 
 #endif

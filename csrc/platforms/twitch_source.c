@@ -12,10 +12,11 @@ static ishow_status check(const ishow_chat_source_options *o, ishow_error *error
     if (!n || n > 50 || strcspn(channel, ",:#&!@") != n)
         return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be a login of 1 to 50 characters, not %.100s.",
                           o->channel);
-    if (o->token && !o->login) return ishow_fail(error, ISHOW_EINVAL, "login", "login must say whose token it is.");
+    if (o->token && !o->login)
+        return ishow_fail(error, ISHOW_EINVAL, "login", "login must be the name of the account whose token it is.");
     if (o->login && strlen(o->login) > 50)
         return ishow_fail(error, ISHOW_EINVAL, "login", "login may have 50 characters, not %zu.", strlen(o->login));
-    /* EventSub is HTTP, with a token always; in plain text only towards this machine, where tests have their double. */
+    /* EventSub uses HTTP and always a token; plain text is allowed only to this machine, for test doubles. */
     if (o->endpoint && !strncmp(o->endpoint, "http", 4)) {
         ishow_chat_source_options tokenless = *o;
         tokenless.token = NULL;
@@ -33,7 +34,8 @@ static void send_line(twitch_session *t, const char *format, ...) {
     va_start(args, format);
     int n = vsnprintf(line, sizeof line - 2, format, args);
     va_end(args);
-    if (n < 0 || n >= (int)sizeof line - 2) return; /* only the server's PING is not limited by the options */
+    if (n < 0 || n >= (int)sizeof line - 2)
+        return; /* only the parameter of the server's PING is not limited by the options */
     memcpy(line + n, "\r\n", 2);
     connection_send(&t->connection, line, (size_t)n + 2);
 }
@@ -115,12 +117,12 @@ static void on_data(void *self, char *data, size_t n) {
         }
         if (t->skips) {
             if (stop) t->skips = 0;
-        } else if (stop && !t->part.n) { /* the usual case: a whole line in the received bytes */
+        } else if (stop && !t->part.n) { /* the usual case: the received bytes contain a whole line */
             if (!take_line(s, data, size)) return;
         } else {
             ishow_buffer_add(&t->part, data, size);
             if (t->part.failed) {
-                source_lost(s, "memory could not be had");
+                source_lost(s, "out of memory");
                 return;
             }
             if (stop) {
@@ -138,7 +140,7 @@ static void on_data(void *self, char *data, size_t n) {
 
 static void on_closed(void *self, const char *why) { source_lost(self, "%s", why); }
 
-void twitch_irc_start(ishow_chat_source *s) {
+static void start_irc(ishow_chat_source *s) {
     twitch_session *t = s->session;
     char url[600];
     /* libcurl opens the connection, so the URL has a scheme that it knows, with or without TLS. */
@@ -155,7 +157,7 @@ void twitch_irc_start(ishow_chat_source *s) {
     t->connection.data = on_data;
     t->connection.closed = on_closed;
     if (!connection_open(&t->connection, &s->loop->net, url, s->options.ca_file, s->options.connect_seconds))
-        source_lost(s, "memory could not be had");
+        source_lost(s, "out of memory");
 }
 
 static void start(ishow_chat_source *s) {
@@ -165,7 +167,7 @@ static void start(ishow_chat_source *s) {
     if (twitch_uses_eventsub(s))
         twitch_eventsub_start(s);
     else
-        twitch_irc_start(s);
+        start_irc(s);
 }
 
 static void stop(ishow_chat_source *s) {
@@ -180,7 +182,7 @@ static void stop(ishow_chat_source *s) {
     for (int i = 0; i < 2; i++) websocket_close(&t->sockets[i]);
 }
 
-/* EventSub says something by itself every ten seconds or so: there it is only waited for. */
+/* EventSub sends keep-alives about every ten seconds, so no heartbeat is sent there. */
 static void beat(ishow_chat_source *s) {
     twitch_session *t = s->session;
     if (t->connection.connected) send_line(t, "PING :ishowtts-%u", ++t->pings);
@@ -192,7 +194,7 @@ static void destroy(ishow_chat_source *s) {
     ishow_emote_words_free(t->new_words);
 }
 
-/* People write logins as they are shown. */
+/* Users write logins as they are displayed, in any case. */
 static void name(const char *channel, char *out, size_t size) {
     snprintf(out, size, "%s", channel + (channel[0] == '#'));
     for (char *p = out; *p; p++)

@@ -1,8 +1,9 @@
-/* What of a Twitch message are its words: the mention that a reply begins with, cheermotes and the emotes of other
- * services stand in the text too. */
+/* Separates a message's own words from the rest of its text: the mention at the beginning of a reply, cheermotes, and
+ * the emotes of other services. */
 #include "platforms/twitch.h"
+#include "base/utf8.h"
 
-/* Cheermotes that every channel has; a channel's own are known by their sum. */
+/* Cheermotes that every channel has; a channel's own ones are recognised by their sum. */
 static const char *const cheer_prefixes[] = {
     "cheer",     "biblethump",    "cheerwhal", "corgo",     "uni",         "showlove", "party",
     "seemsgood", "pride",         "kappa",     "frankerz",  "heyguys",     "dansgame", "elegiggle",
@@ -36,13 +37,14 @@ static int next_word(words *w, ishow_span *word, uint32_t *start, uint32_t *stop
     while (w->p < w->end && *w->p == ' ') w->p++, w->point++;
     const char *from = w->p;
     *start = w->point;
-    for (; w->p < w->end && *w->p != ' '; w->p++) w->point += ((unsigned char)*w->p & 0xC0) != 0x80;
+    for (; w->p < w->end && *w->p != ' '; w->p++) w->point += !utf8_continues(*w->p);
     *stop = w->point;
     *word = (ishow_span){from, (size_t)(w->p - from)};
     return word->size > 0;
 }
 
-/* Words that say how many bits: all that look so when they add up to the message's, else those everybody knows. */
+/* Finds cheermotes: all words that look like one, if their sum is the message's bits, else those that every channel
+ * has. */
 static size_t find_cheers(const ishow_chat_message *m, ishow_chat_emote *out) {
     uint64_t sum = 0;
     ishow_span word;

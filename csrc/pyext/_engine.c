@@ -139,14 +139,16 @@ static void engine_dealloc(PyObject *object) {
 static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"id", "text", "samples", "sample_rate", "language", NULL};
     engine_object *self = (engine_object *)object;
-    PyObject *samples = NULL;
+    PyObject *given_id, *given_text, *samples, *given_language = Py_None; /* borrowed */
     Py_buffer buffer = {0};
     text_argument id = {.field = "voice_id"}, text = {.field = "text"}, language = {.field = "language"};
     int sample_rate = 0;
     ishow_error error = {0};
     ishow_status status;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&O&O|iO&:set_voice", names, pyext_take_text, &id, pyext_take_text,
-                                     &text, &samples, &sample_rate, pyext_take_text_or_none, &language))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|iO:set_voice", names, &given_id, &given_text, &samples,
+                                     &sample_rate, &given_language) ||
+        !pyext_take_text(given_id, &id) || !pyext_take_text(given_text, &text) ||
+        !pyext_take_text_or_none(given_language, &language))
         return refuse_overflow();
     ishow_voice voice = {.id = id.utf8, .text = text.utf8, .language = language.utf8, .sample_rate = sample_rate};
     if (samples != Py_None) {
@@ -228,12 +230,14 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
     ishow_status status;
     text_argument text = {.field = "text"}, voice = {.field = "voice_id"};
     int notify = -1;
+    PyObject *given_text, *given_voice = Py_None; /* borrowed */
     PyObject *rest = split_options(Py_TYPE(self), kwargs, &ishow_request_fields, 0, &request);
     const int fed = rest ? pyext_take_fields(&ishow_feed_fields, rest, 0, &request, &error) : 0;
-    const int good = rest && !fed &&
-                     PyArg_ParseTupleAndKeywords(args, rest, "O&|O&$pidip:submit", names, pyext_take_text, &text,
-                                                 pyext_take_text_or_none, &voice, &request.early, &request.priority,
-                                                 &request.deadline, &notify, &request.open);
+    const int good =
+        rest && !fed &&
+        PyArg_ParseTupleAndKeywords(args, rest, "O|O$pidip:submit", names, &given_text, &given_voice, &request.early,
+                                    &request.priority, &request.deadline, &notify, &request.open) &&
+        pyext_take_text(given_text, &text) && pyext_take_text_or_none(given_voice, &voice);
     Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
     if (fed && !PyErr_Occurred()) return raise(Py_TYPE(self), error.status, &error);
     if (!good) return refuse_overflow();

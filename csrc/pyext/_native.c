@@ -137,8 +137,14 @@ done:
     return result;
 }
 
-PyDoc_STRVAR(step_doc, "step(rows)\n--\n\nAs TorchBackend.step. A row of one branch may go on with what prompt made, "
-                       "and a byte for each of its frames: 1: it is computed all the same.");
+/* Reads the two buffers of a pair; 0 with an exception. */
+static int take_reference(PyObject *pair, Py_buffer v[2]) {
+    if (PyTuple_Check(pair)) return PyArg_ParseTuple(pair, "y*y*", &v[0], &v[1]);
+    return PyErr_SetString(PyExc_TypeError, "a row's reference is a tuple of two buffers"), 0;
+}
+
+PyDoc_STRVAR(step_doc, "step(rows)\n--\n\nAs TorchBackend.step. A row of one branch may have an eighth element: what "
+                       "prompt computed, and a byte for each frame of the reference, 1: it is computed all the same.");
 static PyObject *step(PyObject *self, PyObject *rows) {
     native *n = (native *)self;
     const ishow_model_info *info = &n->backend.info;
@@ -151,11 +157,13 @@ static PyObject *step(PyObject *self, PyObject *rows) {
         ishow_prompt prompt = {0};
         ishow_error error = {0};
         PyObject *item = PySequence_Fast_GET_ITEM(list, i); /* borrowed */
+        PyObject *reference = NULL;                         /* borrowed */
         ishow_status status = ISHOW_EINVAL;
         if (!PyTuple_Check(item))
             PyErr_SetString(PyExc_TypeError, "a row is a tuple");
-        else if (PyArg_ParseTuple(item, "w*y*z*y*ffn|y*y*", &v[0], &v[1], &v[2], &v[3], &row.dt, &row.cfg, &frames,
-                                  &v[4], &v[5])) {
+        else if (PyArg_ParseTuple(item, "w*y*z*y*ffn|O", &v[0], &v[1], &v[2], &v[3], &row.dt, &row.cfg, &frames,
+                                  &reference) &&
+                 (!reference || take_reference(reference, &v[4]))) {
             row.frames = (size_t)frames;
             const size_t dim = (size_t)info->dim;
             if (!holds(&v[0], row.frames * (size_t)info->n_mels, 4, "x") &&

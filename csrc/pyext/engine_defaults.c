@@ -1,4 +1,5 @@
-/* ishowtts._engine.DEFAULTS: what base/defaults.h holds, and the words of live chat, for Python. */
+/* ishowtts._engine.DEFAULTS, the constants of base/defaults.h, and CHAT_WORDS, the names used in live chat, for Python.
+ */
 #include "pyext/engine.h"
 
 #include "chat/chat.h"
@@ -142,8 +143,22 @@ static const char *reason_at(int number) { return ishow_chat_reason_name((ishow_
 static const char *state_at(int number) { return ishow_chat_state_name((ishow_chat_state)number); }
 
 PyObject *pyext_chat_words(void) {
-    return Py_BuildValue("{sNsNsNsNsN}", "priorities", words(ISHOW_CHAT_PRIORITIES, priority_at), "platforms",
-                         words(ISHOW_CHAT_PLATFORMS, platform_at), "roles",
-                         words(ISHOW_CHAT_ROLES, ishow_chat_role_name), "reasons", words(ISHOW_CHAT_REASONS, reason_at),
-                         "states", words(ISHOW_CHAT_STATES, state_at));
+    static const struct {
+        const char *name;
+        int n;
+        const char *(*word)(int number);
+    } lists[] = {
+        {"priorities", ISHOW_CHAT_PRIORITIES, priority_at},
+        {"platforms", ISHOW_CHAT_PLATFORMS, platform_at},
+        {"roles", ISHOW_CHAT_ROLES, ishow_chat_role_name},
+        {"reasons", ISHOW_CHAT_REASONS, reason_at},
+        {"states", ISHOW_CHAT_STATES, state_at},
+    };
+    PyObject *all = PyDict_New();
+    for (size_t i = 0; all && i < sizeof lists / sizeof *lists; i++) {
+        PyObject *list = words(lists[i].n, lists[i].word);
+        if (!list || PyDict_SetItemString(all, lists[i].name, list) < 0) Py_CLEAR(all);
+        Py_XDECREF(list);
+    }
+    return all;
 }

@@ -47,11 +47,19 @@ static PyObject *describe(const ishow_field *field) {
     /* Other kinds have no range, as a seed has no value. */
     const ishow_field range = {.kind = field->kind <= ISHOW_FIELD_SIZE ? field->kind : ISHOW_FIELD_SEED};
     PyObject *about = PYEXT_DICT(members, field);
-    PyObject *values = Py_BuildValue("{sssNsNsNsN}", "kind", kinds[field->kind], "least",
-                                     value_of(&range, field->least), "most", value_of(&range, field->most), "default",
-                                     value_of(field, field->initial), "choices", choices_of(field));
-    if (about && (!values || PyDict_Update(about, values) < 0)) Py_CLEAR(about);
-    Py_XDECREF(values);
+    const struct {
+        const char *name;
+        PyObject *value;
+    } values[] = {{"kind", PyUnicode_FromString(kinds[field->kind])},
+                  {"least", value_of(&range, field->least)},
+                  {"most", value_of(&range, field->most)},
+                  {"default", value_of(field, field->initial)},
+                  {"choices", choices_of(field)}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        if (about && (!values[i].value || PyDict_SetItemString(about, values[i].name, values[i].value) < 0))
+            Py_CLEAR(about);
+        Py_XDECREF(values[i].value);
+    }
     return about;
 }
 
@@ -94,7 +102,7 @@ static int take_choice(const ishow_field *field, PyObject *value, void *of, isho
     return -1;
 }
 
-/* Seeds are those of a request alone. */
+/* Only requests have seeds. */
 static int take_seed(PyObject *value, ishow_request *request, ishow_error *error) {
     if (value == Py_None) return 0;
     request->seed = PyLong_AsUnsignedLongLong(value);

@@ -141,12 +141,13 @@ static int write_error(client *c, const char *code, const char *text) {
     return write_event(c, "error", json_pack("{s:s, s:s}", "code", code, "text", text), NULL);
 }
 
-/* ---- what is asked for ---- */
+/* ---- requests ---- */
 
 static json_t *artifact(const char *name, const char *description, const char *version) {
-    json_t *attribution = json_pack("{s:s, s:s}", "name", "iShowTTS", "url", "");
-    return json_pack("{s:s, s:s, s:s?, s:b, s:o?}", "name", name, "description", description, "version", version,
-                     "installed", 1, "attribution", attribution);
+    json_t *found = json_pack("{s:s, s:s, s:s?, s:b}", "name", name, "description", description, "version", version,
+                              "installed", 1);
+    json_object_set_new(found, "attribution", json_pack("{s:s, s:s}", "name", "iShowTTS", "url", ""));
+    return found;
 }
 
 static int describe(client *c, ishow_engine *engine) {
@@ -212,7 +213,7 @@ static int write_piece(client *c, const float *samples, size_t n, int rate) {
     return 1;
 }
 
-/* 1 while the client is connected, checked when nothing is sent to it. */
+/* 1 while the client is connected; for checks at times when nothing is sent to it. */
 static int is_there(client *c) {
     struct pollfd fds[] = {{.fd = c->fd, .events = POLLRDHUP}, {.fd = c->owner->stopped, .events = POLLIN}};
     return poll(fds, 2, 0) <= 0;
@@ -325,7 +326,7 @@ ishow_status wyoming_start(wyoming **out, ishow_server *s, const char *host, int
     int loopback = 0;
     wyoming *w = calloc(1, sizeof *w);
     *out = w;
-    if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the Wyoming protocol could not be had.");
+    if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the Wyoming protocol.");
     w->server = s;
     w->listener = -1;
     ishow_status status = ISHOW_OK;

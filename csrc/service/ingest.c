@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/utf8.h"
 
 static ishow_span text_of(const json_t *value) {
     return json_is_string(value) ? (ishow_span){json_string_value(value), json_string_length(value)}
@@ -26,12 +27,7 @@ static ishow_span first_text(const json_t *object, const char *const *names) {
 
 static ishow_span either(ishow_span a, ishow_span b) { return a.size ? a : b; }
 
-static void copy(char *out, size_t size, ishow_span text) {
-    size_t n = text.size < size ? text.size : size - 1;
-    while (n < text.size && n && ((unsigned char)text.data[n] & 0xC0) == 0x80) n--; /* whole characters only */
-    if (n) memcpy(out, text.data, n);
-    out[n] = '\0';
-}
+static void copy(char *out, size_t size, ishow_span text) { utf8_copy(out, size, text.data, text.size); }
 
 /* A string or a number as the id; else a new id. */
 static void take_id(ingested *i, const json_t *value) {
@@ -125,7 +121,7 @@ static void add_html(ishow_buffer *out, ishow_span html) {
     }
 }
 
-/* Its kind: paid, a gift, or text. */
+/* Sets the message's kind: paid, a gift, or text. */
 static void settle(ishow_chat_message *m) {
     if (m->gift_name.size) {
         m->kind = ISHOW_CHAT_KIND_GIFT;
@@ -220,13 +216,13 @@ static int read_socialstream(const json_t *root, ingested *i, fault *f) {
     }
     take_platform(i, text_of(json_object_get(root, "type")), "socialstream");
     m->channel = either(text_of(json_object_get(root, "sourceName")), span_of("social stream"));
-    /* Its ids count from 1 in every session of the program. */
+    /* The program's ids start at 1 in every session, so they are not unique. */
     take_id(i, text_of(json_object_get(root, "id")).size ? json_object_get(root, "id") : NULL);
     if (json_string_length(donation)) take_donation(i, json_string_value(donation));
     if (json_is_true(json_object_get(root, "moderator"))) m->roles |= ISHOW_CHAT_ROLE_MODERATOR;
     if (json_is_true(json_object_get(root, "host"))) m->roles |= ISHOW_CHAT_ROLE_BROADCASTER;
     if (json_string_length(json_object_get(root, "membership"))) m->roles |= ISHOW_CHAT_ROLE_MEMBER;
-    /* The text of an event is a sentence of the program. */
+    /* The text of an event is a complete sentence made by the program. */
     if (json_string_length(event) || json_is_true(event)) {
         m->system_text = m->text;
         m->text = (ishow_span){NULL, 0};

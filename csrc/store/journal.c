@@ -8,6 +8,7 @@
 
 #include "store/journal.h"
 #include "store/internal.h"
+#include "base/grow.h"
 
 enum { VIEWERS_KEPT = 20000, VOICES_RETRIED = 1000 };
 
@@ -34,7 +35,7 @@ struct ishow_journal {
     ishow_store *store;
     pthread_mutex_t lock;
     pthread_cond_t idle;
-    note *first, **last; /* waiting */
+    note *first, **last; /* not yet taken by a closure */
     note *batch;         /* being written by the database thread */
     int busy;            /* a closure is queued or runs */
     int closing;         /* failed writes are not tried again */
@@ -174,7 +175,7 @@ static void batch_done(void *self, ishow_status status, const ishow_error *error
     if (lost) ishow_log(ISHOW_LOG_ERROR, "store", "%zu changes of the chat's queue are lost: %s", lost, error->message);
     compact(j, &kept);
     pthread_mutex_lock(&j->lock);
-    int asked = 0; /* a sync that was added meanwhile waits for an answer */
+    int asked = 0; /* a sync was added meanwhile and waits for an answer */
     for (const note *n = j->first; n; n = n->next) asked |= n->kind == WRITE_SYNC;
     if (kept) {
         note *last = kept;
@@ -185,7 +186,7 @@ static void batch_done(void *self, ishow_status status, const ishow_error *error
     }
     j->busy = 0;
     if (j->first && (status == ISHOW_OK || asked))
-        hand_over(j); /* otherwise with the next write, or when the disk works again */
+        hand_over(j); /* otherwise the list is submitted with the next write, or when the disk works again */
     pthread_cond_broadcast(&j->idle);
     pthread_mutex_unlock(&j->lock);
 }
@@ -197,7 +198,7 @@ static void on_recovery(void *self) {
     pthread_mutex_unlock(&j->lock);
 }
 
-/* ---- on anyone's ---- */
+/* ---- on any thread ---- */
 
 /* Submits the list to the store; lock held. When the store's queue is full, the next write tries again; the chat
  * repeats syncs that are not answered. */
@@ -211,7 +212,7 @@ static void add(ishow_journal *j, note with) {
     if (n) *n = with;
     if (!n || (with.kind == WRITE_PUT && !n->text) || (with.kind == WRITE_VOICE && (!n->text || !n->key)) ||
         ((with.kind == WRITE_MUTE || with.kind == WRITE_UNMUTE) && !n->key)) {
-        ishow_log(ISHOW_LOG_ERROR, "store", "no memory: a crash would lose a message of the chat");
+        ishow_log(ISHOW_LOG_ERROR, "store", "no memory: a message of the chat would be lost in a crash");
         free(with.text);
         free(with.key);
         free(n);
@@ -270,16 +271,12 @@ static ishow_status read_rows(void *self, sqlite3 *db, ishow_error *error) {
     if (sqlite3_prepare_v2(db, selects[all->table], -1, &s, NULL))
         return ishow_store_fault(db, "Reading the journal of the chat", error);
     while ((result = sqlite3_step(s)) == SQLITE_ROW) {
-        if (all->n == all->capacity) {
-            size_t capacity = 2 * all->capacity + 64;
-            row *more = realloc(all->item, capacity * sizeof *more);
-            if (!more) {
-                status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the journal of the chat could not be had.");
-                break;
-            }
-            all->item = more;
-            all->capacity = capacity;
+        row *more = ishow_grow(all->item, &all->capacity, all->n + 1, sizeof *more);
+        if (!more) {
+            status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the journal of the chat.");
+            break;
         }
+        all->item = more;
         const char *a = (const char *)sqlite3_column_text(s, 2), *b = (const char *)sqlite3_column_text(s, 3);
         all->item[all->n++] = (row){(uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int(s, 1),
                                     ishow_strdup(a ? a : ""), ishow_strdup(b ? b : "")};
@@ -337,7 +334,7 @@ ishow_status ishow_journal_create(ishow_journal **out, ishow_store *store, ishow
     ishow_status status = ishow_store_migrate(store, &schema, error);
     if (status != ISHOW_OK) return status;
     ishow_journal *j = calloc(1, sizeof *j);
-    if (!j) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the journal of the chat could not be had.");
+    if (!j) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the journal of the chat.");
     pthread_mutex_init(&j->lock, NULL);
     pthread_cond_init(&j->idle, NULL);
     j->store = store;

@@ -10,6 +10,7 @@
 #include "text/phones.h"
 
 #include "base/base.h"
+#include "base/grow.h"
 
 #include <ctype.h>
 #include <flite/flite.h>
@@ -76,7 +77,7 @@ static size_t decode(const unsigned char *s, size_t left, uint32_t *code) {
     return n;
 }
 
-/* What one code point reads as; `one` is capacity for a single character. */
+/* The ASCII text for one code point; `one` is space for a single character. */
 static const char *fold_code(uint32_t c, char one[2]) {
     one[0] = '\0';
     one[1] = '\0';
@@ -85,7 +86,7 @@ static const char *fold_code(uint32_t c, char one[2]) {
     } else if (c == '&') {
         return " and ";
     } else if (c < 0x7F) {
-        one[0] = strchr("<>[]{}|\\^`~_*", (int)c) ? ' ' : (char)c; /* markup marks: flite would spell their names */
+        one[0] = strchr("<>[]{}|\\^`~_*", (int)c) ? ' ' : (char)c; /* signs whose names flite would spell out */
     } else if (c >= 0xFF10 && c <= 0xFF5A && c < 0x10000) {
         one[0] = (char)(c - 0xFEE0); /* full-width digits and letters; the marks between are in the table above */
         if (!isalnum((unsigned char)one[0])) {
@@ -103,12 +104,12 @@ static const char *fold_code(uint32_t c, char one[2]) {
     if (c >= 0xC0 && c < 0xC0 + sizeof latin - 1 && latin[c - 0xC0] != '*' && latin[c - 0xC0] != '~') {
         one[0] = latin[c - 0xC0];
     } else if (c >= 0x2000) {
-        one[0] = ' '; /* emoji and other scripts separate words */
+        one[0] = ' '; /* emoji and letters of other scripts separate words */
     }
     return one;
 }
 
-/* Folds into a new string, NULL when memory is out. */
+/* Folds a text to a new string; NULL: out of memory. */
 static char *to_ascii(const char *text, size_t bytes) {
     char *out = malloc(bytes * 10 + 1); /* the longest fold, " degrees ", is 9 bytes for 2; breaking adds 1 in 48 */
     size_t n = 0, run = 0;
@@ -144,16 +145,12 @@ typedef struct phone_list {
 } phone_list;
 
 static void append(phone_list *list, const char *name, const char *stress, int32_t word) {
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 64;
-        ishow_phone *items = realloc(list->items, capacity * sizeof *items);
-        if (!items) {
-            list->failed = true;
-            return;
-        }
-        list->items = items;
-        list->capacity = capacity;
+    ishow_phone *items = ishow_grow(list->items, &list->capacity, list->count + 1, sizeof *items);
+    if (!items) {
+        list->failed = true;
+        return;
     }
+    list->items = items;
     ishow_phone *p = &list->items[list->count++];
     memset(p, 0, sizeof *p);
     size_t n = strlen(name), s = strlen(stress);
@@ -165,7 +162,8 @@ static void append(phone_list *list, const char *name, const char *stress, int32
     p->word = word;
 }
 
-/* Reads the finished segments of one sentence; pauses at its ends are the sentence's frame, not flite's business. */
+/* Appends the phones of one analysed sentence: "pau", then the segments without pauses at either end, then the closing
+ * mark. */
 static void read_segments(phone_list *list, cst_utterance *utt, const char *mark) {
     cst_item *word = NULL;
     bool spoken = false, pause = false;
@@ -217,7 +215,8 @@ static void analyse(phone_list *list, cst_voice *voice, cst_utterance *utt) {
     }
 }
 
-/* Everything of one conversion that flite owns; volatile pointers live across its error jump. */
+/* Converts one text, with the lock held. Pointers are volatile because their values must survive the error jump of
+ * libflite. */
 static bool convert_locked(phone_list *list, cst_voice *voice, const char *ascii) {
     jmp_buf jump, *outer = cst_errjmp;
     cst_tokenstream *volatile stream = NULL;

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from .._chat import Reader
 from .examples import answers
 from .faults import Fault, no_upgrade
+from .messages import text_messages
 from .routes import Endpoints, Shared, answered, json_body, needs_key, needs_speech, optional_json_body, verb_of
 from .speech import EVENT_HEADERS, dumps
 from .state import State
@@ -132,22 +133,13 @@ async def ingest_without_upgrade(kind: Annotated[str, PathField(examples=["socia
 async def ingest_socket(socket: WebSocket, state: Shared, kind: str) -> None:
     """Takes messages in another program's shape, one after another, until either side closes the connection."""
     await socket.accept()
-    try:
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            if message.get("bytes") is not None:
-                await socket.close(1003, "Messages are text.")
-                return
-            body = message["text"].encode("utf-8", "surrogatepass")
+    with contextlib.suppress(WebSocketDisconnect):  # the program left
+        async for body in text_messages(socket, "Messages are text."):
             try:
                 answer = bytes(answered(await asyncio.to_thread(state.chat.ask, f"ingest/{kind}", body)).body).decode()
             except Fault as fault:
                 answer = dumps(fault.body())
             await socket.send_text(answer)
-    except WebSocketDisconnect:
-        pass  # the program left
 
 
 @router.websocket("/api/danmaku/stream", name="danmaku_stream")

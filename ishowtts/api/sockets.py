@@ -21,6 +21,7 @@ from .._service import read_message
 from ..errors import IshowError
 from .examples import answers
 from .faults import Fault, given, no_upgrade
+from .messages import text_messages
 from .routes import Shared, needs_key, needs_speech
 from .speech import Speech, dumps
 from .state import State
@@ -46,16 +47,10 @@ async def serve(socket: WebSocket, state: Shared) -> None:
     await socket.accept()
     talk = _Talk(socket, state)
     try:
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            if message.get("bytes") is not None:
-                await socket.close(1003, "Requests are text.")
-                return
-            await talk.take(message["text"].encode("utf-8", "surrogatepass"))
+        async for message in text_messages(socket, "Requests are text."):
+            await talk.take(message)
     except WebSocketDisconnect:
-        pass
+        pass  # the client left
     finally:
         talk.end()
 

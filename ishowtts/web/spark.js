@@ -1,5 +1,7 @@
 // A small line of a figure over time.
 
+import { prepare } from "./canvas.js";
+
 const LEAST = 60;
 
 export class Spark {
@@ -20,13 +22,7 @@ export class Spark {
 
   draw() {
     const { canvas, values } = this;
-    const ratio = devicePixelRatio || 1;
-    const width = Math.round(canvas.clientWidth * ratio);
-    const height = Math.round(canvas.clientHeight * ratio);
-    if (canvas.width !== width) canvas.width = width;
-    if (canvas.height !== height) canvas.height = height;
-    const paint = canvas.getContext("2d");
-    const style = getComputedStyle(canvas);
+    const { paint, ratio, width, height, style } = prepare(canvas);
     paint.clearRect(0, 0, width, height);
     const top = Math.max(...values.filter((value) => value !== null), 0) * 1.15;
     const across = Math.min(this.most, Math.max(LEAST, values.length)); // a young server's line is not a dot

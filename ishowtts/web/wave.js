@@ -1,5 +1,6 @@
 // A waveform that is also the slider of its player.
 
+import { prepare } from "./canvas.js";
 import { duration, t } from "./i18n.js";
 
 export class Waveform {
@@ -58,13 +59,7 @@ export class Waveform {
 
   draw() {
     const { canvas, clip } = this;
-    const ratio = devicePixelRatio || 1;
-    const width = Math.round(canvas.clientWidth * ratio);
-    const height = Math.round(canvas.clientHeight * ratio);
-    if (canvas.width !== width) canvas.width = width;
-    if (canvas.height !== height) canvas.height = height;
-    const paint = canvas.getContext("2d");
-    const style = getComputedStyle(canvas);
+    const { paint, ratio, width, height, style } = prepare(canvas);
     const [heard, rest] = [style.getPropertyValue("--wave"), style.getPropertyValue("--wave-rest")];
     const step = 4 * ratio;
     const bars = Math.max(1, Math.floor(width / step));

@@ -125,8 +125,9 @@ static void check_sound(ishow_format format, int to, int whole) {
     const size_t n = at_rate.length < back.length - lag ? at_rate.length : back.length - lag;
     const double level = (double)ishow_audio_rms(back.samples + lag, n) / (double)ishow_audio_rms(at_rate.samples, n);
     const double far = spectral_distance(at_rate.samples, back.samples + lag, n, to);
-    printf("  %-4s %5d Hz %s: %6zu bytes, extra %ld, lag %zu, likeness %.4f, level %.3f, mel %.3f\n",
-           ishow_format_name(format), to, whole ? "whole " : "stream", file.n, extra, lag, best, level, far);
+    printf("  %-4s %5d Hz %s: %6zu bytes, extra %ld", ishow_format_name(format), to, whole ? "whole " : "stream",
+           file.n, extra);
+    printf(", lag %zu, likeness %.4f, level %.3f, mel %.3f\n", lag, best, level, far);
     assert_true(best > (lossless ? 0.9999 : 0.97));
     assert_true(fabs(level - 1) < (lossless ? 0.001 : 0.03));
     assert_true(far < (lossless ? 0.01 : 0.2));

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "base/grow.h"
 
 static void test_fail_fills_the_callers_buffer(void **state) {
     (void)state;
@@ -92,6 +93,29 @@ static void test_alloc(void **state) {
     assert_string_equal(copy, "copy");
     free(copy);
     assert_null(ishow_strdup(NULL));
+}
+
+static void test_grow(void **state) {
+    (void)state;
+    size_t capacity = 0, moves = 0;
+    int *items = NULL;
+    for (int n = 0; n < 10000; n++) {
+        const size_t before = capacity;
+        int *more = ishow_grow(items, &capacity, (size_t)n + 1, sizeof *more);
+        assert_non_null(more);
+        assert_true(capacity > (size_t)n);
+        moves += capacity != before;
+        items = more;
+        items[n] = n;
+    }
+    for (int n = 0; n < 10000; n++) assert_int_equal(items[n], n);
+    assert_true(moves < 20); /* it grows by a share, not by a constant */
+    const size_t before = capacity;
+    assert_null(ishow_grow(items, &capacity, SIZE_MAX / 4, 8));
+    assert_null(ishow_grow(items, &capacity, SIZE_MAX, 1));
+    assert_int_equal(capacity, before);
+    assert_int_equal(items[9999], 9999);
+    free(items);
 }
 
 static void test_utf8(void **state) {
@@ -336,6 +360,7 @@ int main(void) {
         cmocka_unit_test(test_every_status_has_a_name),
         cmocka_unit_test(test_handles_are_counted),
         cmocka_unit_test(test_alloc),
+        cmocka_unit_test(test_grow),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_log),

@@ -77,7 +77,7 @@ static void another_plan_is_refused(void **state) {
     ishow_utterance *v = engine_submit(there, &request, NULL);
     ishow_utterance_free(u);
     assert_int_equal(ishow_utterance_next(v, ISHOW_WAIT, &samples, &n, &error), ISHOW_ESTATE);
-    assert_non_null(strstr(error.message, "cut or read otherwise"));
+    assert_non_null(strstr(error.message, "divided or read differently"));
     ishow_utterance_free(v);
     free(all);
     engine_rig_free(there);

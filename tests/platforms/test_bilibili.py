@@ -313,7 +313,7 @@ def test_a_silent_room_server_is_left(certificate: Certificate, listener: Listen
             reply_seconds=0.3,
         )
         listener.until(lambda: listener.loop.stats(0)["losses"] == 1)
-        assert any("nothing was heard" in event["text"] for event in listener.of("state"))
+        assert any("no data for" in event["text"] for event in listener.of("state"))
 
 
 def test_http_errors_are_told_and_tried_again(certificate: Certificate, listener: Listener) -> None:

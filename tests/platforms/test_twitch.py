@@ -130,7 +130,7 @@ def test_a_dead_connection_is_found_by_the_heartbeat(certificate: Certificate, l
         assert listener.loop.stats(0)["losses"] == 0
         server.greets = False  # the server is connected, but sends nothing more
         listener.until(lambda: listener.loop.stats(0)["losses"] == 1)
-        assert any("nothing was heard" in event["text"] for event in listener.of("state"))
+        assert any("no data for" in event["text"] for event in listener.of("state"))
 
 
 def test_a_join_that_nobody_answers_is_tried_again(certificate: Certificate, listener: Listener) -> None:

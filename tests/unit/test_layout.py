@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "ishowtts"
-LINES, COLUMNS, FORMATTED = 500, 120, 10
+LINES, COLUMNS, FORMATTED = 500, 120, 8
 PRAGMA = re.compile(r"  # (type: ignore|noqa|fmt: skip).*$")
 
 

@@ -89,15 +89,8 @@ def test_modules_include_only_modules_of_lower_layers() -> None:
             assert "Python.h" not in source.read_text(encoding="utf-8"), source
 
 
-DISPATCHING = ("platforms/", "server/")
+DISPATCHING = ("server/",)
 """Modules with a table of handlers that call the code which calls them."""
-CALLBACKS = {
-    ("chat/follow.o", "chat/chat.o"),  # a chat that follows another one takes over
-    ("engine/prompt.o", "engine/render.o"),  # a reference is encoded like a row
-    ("model/native_prompt.o", "model/native_step.o"),  # a reference passes the layers of a step
-    ("net/loop.o", "net/connection.o"),  # a socket is ready
-}
-"""Uses (by, of) that close a circle of two files."""
 
 
 def test_files_of_the_core_do_not_use_one_another_in_circles() -> None:
@@ -118,7 +111,7 @@ def test_files_of_the_core_do_not_use_one_another_in_circles() -> None:
             used.setdefault(file, set()).add(name)
     assert "engine/utterance.o" in used and defined["ishow_now"] == "base/util.o"
     graph = {
-        file: {other for name in names & defined.keys() if (file, other := defined[name]) not in CALLBACKS} - {file}
+        file: {defined[name] for name in names & defined.keys()} - {file}
         for file, names in used.items()
         if not file.startswith(DISPATCHING)
     }

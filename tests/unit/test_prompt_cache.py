@@ -128,8 +128,7 @@ def test_a_step_after_a_kept_reference(model: Path, precision: str, live: str) -
             DT,
             0.0,
             FRAMES,
-            raw(kept_of(native, given)),
-            raw(mask),
+            (raw(kept_of(native, given)), raw(mask)),
         )
         native.step([row])
         assert torch.equal(x[:REFERENCE], given["x"][:REFERENCE])
@@ -149,7 +148,7 @@ def test_a_reference_computed_all_the_same_is_the_whole_row(model: Path, precisi
         x = whole.clone()
         shared = (raw(given["h"]), None, raw(given["mod"]), DT, 0.0, FRAMES)
         native.step([(raw(whole), *shared)])
-        native.step([(raw(x), *shared, raw(kept), raw(mask))])
+        native.step([(raw(x), *shared, (raw(kept), raw(mask)))])
         assert torch.equal(x[REFERENCE:], whole[REFERENCE:])
 
 
@@ -159,9 +158,11 @@ def test_bad_prompts_are_refused(model: Path) -> None:
     kept, mask = kept_of(native, given), torch.ones(REFERENCE, dtype=torch.uint8)
     head = (raw(given["x"]), raw(given["h"]))
     with pytest.raises(ValueError, match="2 branches"):
-        native.step([(*head, raw(given["h"]), raw(given["mod"]), DT, 2.0, FRAMES, raw(kept), raw(mask))])
+        native.step([(*head, raw(given["h"]), raw(given["mod"]), DT, 2.0, FRAMES, (raw(kept), raw(mask)))])
     with pytest.raises(ValueError, match="kept holds"):
-        native.step([(*head, None, raw(given["mod"]), DT, 0.0, FRAMES, raw(kept), raw(mask[1:]))])
+        native.step([(*head, None, raw(given["mod"]), DT, 0.0, FRAMES, (raw(kept), raw(mask[1:])))])
+    with pytest.raises(TypeError, match="tuple of two buffers"):
+        native.step([(*head, None, raw(given["mod"]), DT, 0.0, FRAMES, raw(kept))])
 
 
 TEXTS = ("The quick brown fox jumps over the lazy dog.", "Hello there, how do you do?")
