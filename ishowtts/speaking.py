@@ -28,7 +28,7 @@ LONG_TEXT = 200
 SUFFIXES = {**{f".{name}": name for name in FORMATS}, ".ogg": "opus"}
 """Audio formats by the suffix of a file name."""
 _ORDERS = 200
-"""Characters of a part that are left for the orders of markup before it."""
+"""Characters of a part that are reserved for markup commands before it."""
 _CUTS = (  # patterns after which a text may be cut, the best first
     r"\n\s*\n",
     r"\n",
@@ -42,7 +42,7 @@ def cut(text: str, limit: int, markup: bool = False) -> list[str]:
     """Cut a text into parts of at most `limit` characters that together are the text; parts of white space are dropped.
 
     A part ends at the last end of a paragraph in its second half, else of a line, sentence, clause or word. `markup`:
-    no order is cut in two, and each part begins with the orders that are in force.
+    no command is cut in two, and each part begins with the commands in force.
     """
     if markup:
         from .text.markup import carried

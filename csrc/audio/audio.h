@@ -43,8 +43,8 @@ const char *ishow_audio_type(const void *bytes, size_t n);
 ISHOW_API ishow_status ishow_audio_decode(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
                                           ishow_pcm *out, ishow_error *error);
 
-/* The same in a child process of bounded time and memory, which may do nothing else: for what a stranger sent. EFORMAT
- * also when the decoder crashes; EAGAIN: there can be no process. */
+/* The same in a child process with limited time, memory and system calls, for untrusted input. EFORMAT also when the
+ * decoder crashes; EAGAIN: the process could not be created. */
 ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
                                       ishow_pcm *out, ishow_error *error);
 
@@ -96,7 +96,7 @@ typedef struct ishow_audio_faults {
     int silent;             /* no frame above -60 dBFS */
 } ishow_audio_faults;
 
-/* What tells speech from noise, hum and silence. */
+/* Measures by which speech differs from noise, hum and silence. */
 typedef struct ishow_speech_measure {
     size_t begin, end;     /* the speech span, without margin; equal when the clip is silent */
     float rms;             /* inside the span */

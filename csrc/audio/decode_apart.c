@@ -1,6 +1,6 @@
-/* Decodes what a stranger sent in a process of its own. Decoders are written in C by others: one that crashes, loops,
- * leaks or is taken over ends with that process, which has bounded time and memory, no files, and hardly any system
- * calls. Its result lies in shared memory and is checked like the stranger's own words. */
+/* Decodes untrusted audio in a child process. The decoders are third-party C code: one that crashes, loops, leaks or is
+ * exploited ends with that process, whose time and memory are limited, and which has no files and very few system
+ * calls. Its result is passed in shared memory and checked like any untrusted input. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -21,7 +21,7 @@
 #include "audio/audio.h"
 #include "base/base.h"
 
-enum { SECONDS = 20 /* of processor time */, MEMORY = 256 << 20 /* bytes more than this process has */ };
+enum { SECONDS = 20 /* of CPU time */, MEMORY = 256 << 20 /* bytes beyond what this process uses */ };
 
 #if defined __x86_64__
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -39,7 +39,7 @@ typedef struct shared {
 } shared;
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || !defined ARCHITECTURE
-/* Sanitizers reserve terabytes and call what they like. */
+/* Sanitizers reserve terabytes of address space and make system calls of their own, so their builds set no limits. */
 static void confine(void) {}
 #else
 static rlim_t memory_used(void) {
@@ -52,7 +52,7 @@ static rlim_t memory_used(void) {
 
 static void limit(int what, rlim_t most) { setrlimit(what, &(struct rlimit){most, most}); }
 
-/* Leaves memory, the clock and the end. Anything else is refused, and the decoder goes on without it. */
+/* Allows the system calls for memory, the clock and exit. Any other fails with an error, and the decoder continues. */
 static void confine(void) {
 #define ALLOW(NAME) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##NAME, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
     struct sock_filter rules[] = {
@@ -82,14 +82,15 @@ static void confine(void) {
     limit(RLIMIT_FSIZE, 0);
     if (used) limit(RLIMIT_AS, used + MEMORY);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program); /* a kernel without it leaves the limits */
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program); /* on a kernel without seccomp the limits above remain */
 }
 #endif
 
 static _Noreturn void child(const void *bytes, size_t n, const ishow_decode_limits *limits, shared *to, size_t room) {
     ishow_pcm pcm = {0};
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) signal(faults[i], SIG_DFL); /* handlers of the parent */
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        signal(faults[i], SIG_DFL); /* signal handlers inherited from the parent */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     confine();
     const ishow_status status = ishow_audio_decode(bytes, n, limits, &pcm, &to->error);
@@ -123,7 +124,7 @@ static ishow_status take(shared *from, size_t room, const ishow_decode_limits *l
     out->length = length;
     out->sample_rate = rate;
     if (!good) ishow_pcm_free(out);
-    return good ? ISHOW_OK : ishow_fail(error, ISHOW_EFORMAT, "audio", "audio was decoded to what is no audio");
+    return good ? ISHOW_OK : ishow_fail(error, ISHOW_EFORMAT, "audio", "the decoder returned invalid audio");
 }
 
 ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
@@ -138,13 +139,14 @@ ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const i
     const pid_t pid = fork();
     if (pid == 0) child(bytes, n_bytes, limits, both, room);
     if (pid < 0) {
-        status =
-            ishow_fail(error, ISHOW_EAGAIN, "audio", "no process to decode audio could be made: %s", strerror(errno));
+        status = ishow_fail(error, ISHOW_EAGAIN, "audio", "the process that decodes audio could not be started: %s",
+                            strerror(errno));
         goto done;
     }
     while (waitpid(pid, &how, 0) < 0)
         if (errno != EINTR) {
-            status = ishow_fail(error, ISHOW_EINTERNAL, "audio", "the decoder of audio is lost: %s", strerror(errno));
+            status = ishow_fail(error, ISHOW_EINTERNAL, "audio",
+                                "the process that decodes audio cannot be waited for: %s", strerror(errno));
             goto done;
         }
     if (!WIFEXITED(how) || WEXITSTATUS(how))

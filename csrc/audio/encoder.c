@@ -74,7 +74,7 @@ static void wav_header(unsigned char *p, int sample_rate, uint32_t data_bytes, u
 
 static ishow_status wav_open(ishow_encoder *e, ishow_error *error) {
     unsigned char *p = ishow_buffer_reserve(&e->out, WAV_HEADER);
-    if (!p) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    if (!p) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.");
     wav_header(p, e->sample_rate, UINT32_MAX, UINT32_MAX);
     e->out.n += WAV_HEADER;
     return ISHOW_OK;
@@ -84,7 +84,7 @@ static ishow_status s16_write(ishow_encoder *e, const float *samples, size_t n, 
     if (e->whole && e->out.n + 2 * n > UINT32_MAX)
         return ishow_fail(error, ISHOW_ELIMIT, "", "%zu samples more do not fit into a WAV file.", n);
     ishow_buffer_s16(&e->out, samples, n);
-    return e->out.failed ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.") : ISHOW_OK;
+    return e->out.failed ? ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.") : ISHOW_OK;
 }
 
 static ishow_status wav_finish(ishow_encoder *e, ishow_error *error) {
@@ -117,7 +117,7 @@ ishow_status ishow_encoder_create(ishow_encoder **out, const ishow_encoder_optio
     if (status == ISHOW_OK) status = check_rate(options->format, to, error);
     if (status != ISHOW_OK) return status;
     ishow_encoder *e = calloc(1, sizeof *e);
-    if (!e) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    if (!e) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.");
     ishow_handle_made();
     e->codec = codecs[options->format];
     e->format = options->format;
@@ -154,7 +154,7 @@ ishow_status ishow_encoder_push(ishow_encoder *e, const float *samples, size_t n
         if ((status = e->codec->finish(e, error)) != ISHOW_OK) goto done;
     }
     if (e->out.failed)
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.");
     else if (last || !e->whole)
         *out = e->out.data, *n_out = e->out.n;
 done:

@@ -49,7 +49,7 @@ static ishow_status open_encoder(ishow_encoder *e, ishow_error *error) {
     flac *f = ishow_alloc(1, sizeof *f);
     e->state = f;
     if (f) f->encoder = FLAC__stream_encoder_new();
-    if (!f || !f->encoder) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a FLAC encoder could not be had.");
+    if (!f || !f->encoder) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a FLAC encoder.");
     FLAC__stream_encoder_set_channels(f->encoder, 1);
     FLAC__stream_encoder_set_bits_per_sample(f->encoder, 16);
     FLAC__stream_encoder_set_sample_rate(f->encoder, (uint32_t)e->sample_rate);

@@ -1,7 +1,7 @@
 /* The inner loops of the mel spectrogram, written once for any vector width and compiled by mel_kernel4.c and
  * mel_kernel8.c, which define LANES and KERNEL. A library FFT works on one frame and leaves most of the vector unit
  * idle; here lane l of every vector belongs to frame l, so all arithmetic of the transform, the magnitudes, the filters
- * and the logarithm is plain vertical vector code. Twin: torch.stft(x.unfold...) in tests/unit/test_audio.py. */
+ * and the logarithm is plain vertical vector code. The tests compare it with torch.stft (tests/unit/test_audio.py). */
 #include <string.h>
 #if defined __SSE2__
 #include <immintrin.h>

@@ -26,7 +26,7 @@ static void quiet(const char *format, va_list args) { (void)format, (void)args; 
 static ishow_status open_encoder(ishow_encoder *e, ishow_error *error) {
     mp3 *m = e->state = ishow_alloc(1, sizeof *m);
     lame_global_flags *lame = m ? m->lame = lame_init() : NULL;
-    if (!lame) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for an MP3 encoder could not be had.");
+    if (!lame) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for an MP3 encoder.");
     lame_set_errorf(lame, quiet);
     lame_set_msgf(lame, quiet);
     lame_set_debugf(lame, quiet);
@@ -59,7 +59,7 @@ static ishow_status write_samples(ishow_encoder *e, const float *samples, size_t
         const size_t now = n < PART ? n : PART;
         for (size_t i = 0; i < now; i++) part[i] = m->gain * samples[i];
         unsigned char *space = ishow_buffer_reserve(&e->out, ROOM);
-        if (!space) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+        if (!space) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.");
         status = take(e, lame_encode_buffer_ieee_float(m->lame, part, part, (int)now, space, ROOM), error);
         samples += now;
         n -= now;
@@ -70,7 +70,7 @@ static ishow_status write_samples(ishow_encoder *e, const float *samples, size_t
 static ishow_status finish(ishow_encoder *e, ishow_error *error) {
     const mp3 *m = e->state;
     unsigned char *space = ishow_buffer_reserve(&e->out, ROOM), tag[TAG_MAX];
-    if (!space) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    if (!space) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.");
     ishow_status status = take(e, lame_encode_flush(m->lame, space, ROOM), error);
     if (status != ISHOW_OK || !e->whole) return status;
     const size_t n =

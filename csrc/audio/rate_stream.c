@@ -21,7 +21,7 @@ struct rate_stream {
 ishow_status rate_stream_create(rate_stream **out, int from, int to, ishow_error *error) {
     rate_stream *r = calloc(1, sizeof *r);
     *out = r;
-    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for resampling could not be had.");
+    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for resampling.");
     int a = from, b = to;
     while (b) {
         int c = a % b;
@@ -44,12 +44,12 @@ ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, in
                               ishow_error *error) {
     if (r->from == r->to) {
         ishow_buffer_add(out, samples, n * sizeof *samples);
-        return out->failed ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.") : ISHOW_OK;
+        return out->failed ? ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.") : ISHOW_OK;
     }
     ishow_pcm made = {0};
     ishow_status status = ISHOW_OK;
     ishow_buffer_add(&r->held, samples, n * sizeof *samples);
-    if (r->held.failed) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    if (r->held.failed) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.");
     size_t held = r->held.n / sizeof(float);
     if (!held || (!last && held <= GUARD)) return ISHOW_OK;
     status = ishow_audio_resample((const float *)(void *)r->held.data, held, r->from, r->to, &made, error);
@@ -70,7 +70,7 @@ ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, in
         r->held.n -= drop;
         r->base = keep;
     }
-    if (out->failed) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    if (out->failed) status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.");
 done:
     ishow_pcm_free(&made);
     return status;

@@ -1,6 +1,6 @@
 /* Finds copies by comparing a short window with all of the 400 ms before it, sample by sample. That is cheap: a
- * comparison is abandoned once the difference exceeds that of a copy, nearly always after one or two samples. A voice
- * is periodic too, but never so exactly over 30 ms and more: its periods differ by about a hundredth. */
+ * comparison stops once the difference is larger than a copy allows, nearly always after one or two samples. A voice is
+ * periodic too, but never so exactly over 30 ms or more: successive periods differ by about one percent. */
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* The number of processors that a process may use. The affinity mask alone does not suffice: containers usually limit
- * processor time by the quota of a control group, and the kernel stops a thread pool that is larger than the quota for
- * most of every period. */
+/* The number of processors that a process may use. The affinity mask is not enough: containers usually limit CPU time
+ * by the quota of a control group, and when a thread pool is larger than the quota, the kernel suspends it for most of
+ * every period. */
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>

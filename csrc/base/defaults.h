@@ -60,7 +60,7 @@
 #define ISHOW_CHAT_HEARTBEAT_SECONDS          60 /* after silence; Twitch's own PING is sent every 5 minutes */
 #define ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS 30 /* required by the platform */
 #define ISHOW_CHAT_BILIBILI_PROJECT_SECONDS   20 /* open platform: between heartbeats of the project */
-#define ISHOW_CHAT_LAST_SECONDS               2  /* a platform may take to hear that we leave */
+#define ISHOW_CHAT_LAST_SECONDS               2  /* time for telling a platform that the connection ends */
 #define ISHOW_CHAT_REPLY_SECONDS              20
 #define ISHOW_CHAT_BACKOFF_SECONDS            1
 #define ISHOW_CHAT_BACKOFF_MAX_SECONDS        120
@@ -79,13 +79,13 @@
 #define ISHOW_CHAT_CLIP_SECONDS       12.0 /* of one message as it is heard */
 #define ISHOW_CHAT_CLIP_SECONDS_PAID  20.0
 #define ISHOW_CHAT_QUEUE_MAX          512
-#define ISHOW_CHAT_RATE               10.0 /* messages a second of all viewers */
+#define ISHOW_CHAT_RATE               10.0 /* messages per second from all viewers together */
 #define ISHOW_CHAT_COOLDOWN_SECONDS   0.0
 #define ISHOW_CHAT_REPEAT_SECONDS     30.0
-#define ISHOW_CHAT_FLOOD_MESSAGES     5 /* of one viewer within ISHOW_CHAT_FLOOD_SECONDS */
+#define ISHOW_CHAT_FLOOD_MESSAGES     5 /* from one viewer within ISHOW_CHAT_FLOOD_SECONDS */
 #define ISHOW_CHAT_FLOOD_SECONDS      10.0
-#define ISHOW_CHAT_AGEING_SECONDS     30.0  /* of waiting lift a message by one priority */
-#define ISHOW_CHAT_EXPIRE_SECONDS     180.0 /* talk that is older is about something else */
+#define ISHOW_CHAT_AGEING_SECONDS     30.0  /* waiting this long raises a message by one priority */
+#define ISHOW_CHAT_EXPIRE_SECONDS     180.0 /* older messages no longer fit the conversation */
 #define ISHOW_CHAT_NAME_AGAIN_SECONDS 60.0
 #define ISHOW_CHAT_GAP_SECONDS        0.25 /* between clips */
 #define ISHOW_CHAT_PREFETCH           2    /* clips synthesised while one plays */

@@ -93,14 +93,14 @@ static void write_json(ishow_log_level level, const char *module, const char *id
     (void)ignored;
 }
 
-/* Whether it would begin a line, steer a terminal, or show what follows in another order. */
+/* 1 for code points that would break the line, control a terminal, or reorder the text that follows. */
 static int is_unsafe(uint32_t c) {
     return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || (c >= 0x202a && c <= 0x202e) ||
            (c >= 0x2066 && c <= 0x2069);
 }
 
-/* Writes text with such characters, and bytes that are no UTF-8, as escapes; at most 6 * strlen(text) bytes. Names and
- * texts of strangers are in messages. */
+/* Writes text; such code points and bytes that are not UTF-8 become escapes, at most 6 * strlen(text) bytes. Messages
+ * contain names and texts of untrusted users. */
 static size_t write_visibly(char *out, const char *text) {
     size_t n = 0;
     while (*text) {

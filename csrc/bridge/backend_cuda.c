@@ -1,6 +1,6 @@
-/* The GPU backend. Python loads the model, encodes, vocodes and captures steps as graphs; C launches them
- * (model/cuda_step.c), so that the interpreter is not needed while a row is on its way. Before it is used, some
- * steps are compared with what Python computes for the same rows. */
+/* The GPU backend. Python loads the model, encodes, vocodes and captures steps as graphs; C launches the graphs
+ * (model/cuda_step.c), so that steps do not need the interpreter. Before the backend is used, some steps are compared
+ * with Python's results for the same rows. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,9 @@
 #include "bridge/backend.h"
 
 #define CHECK_FRAMES    96
-#define CHECK_TOLERANCE 0.05 /* of the largest value; products of another shape may round bf16 differently */
+#define CHECK_TOLERANCE 0.05 /* share of the largest value; products of another shape may round bf16 differently */
 
-/* A row's number as the attribute of an object. */
+/* Reads a device address from an attribute of an object. */
 static int take_address(PyObject *object, const char *name, uint64_t *out) {
     PyObject *value = PyObject_GetAttrString(object, name);
     *out = value ? PyLong_AsUnsignedLongLong(value) : 0;
@@ -178,7 +178,7 @@ ishow_status ishow_cuda_backend(ishow_bridge *bridge, const char *model, const c
     if (ready(bridge, model, precision, needed, &own)) goto done;
     backend = calloc(1, sizeof *backend);
     if (!backend) {
-        ishow_fail(&own, ISHOW_ENOMEM, "", "Memory for a model could not be had.");
+        ishow_fail(&own, ISHOW_ENOMEM, "", "There is not enough memory for a model.");
         goto done;
     }
     if (ishow_cuda_driver_open(&backend->driver, &own)) {

@@ -1,9 +1,8 @@
-/* The embedded interpreter, and what is implemented in Python for the C core. This header does not depend on Python.
- *
- * A program of ours starts the interpreter of the environment it was built in, by one bridge; inside `python` every
- * engine attaches a bridge of its own to the running one. Lifetimes: start the bridge first, stop it last. Except for
- * start, attach and stop, functions are called without the interpreter lock, from any thread; each takes it as long as
- * it needs it. */
+/* The embedded interpreter, and the parts of the C core that are implemented in Python. This header does not depend on
+ * Python. * A C program starts the interpreter of the environment that it was built in, by one bridge; inside `python`
+ * every engine attaches a bridge of its own to the running interpreter. Lifetimes: start the bridge first, stop it
+ * last. Except for start, attach and stop, functions are called without the interpreter lock, from any thread; each
+ * takes the lock while it needs it. */
 #ifndef ISHOW_BRIDGE_BRIDGE_H
 #define ISHOW_BRIDGE_BRIDGE_H
 
@@ -63,7 +62,7 @@ ISHOW_API ishow_status ishow_bridge_engine(ishow_bridge *bridge, const char *mod
 ISHOW_API ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engine, const char *model,
                                                   const char *precision, int threads, ishow_error *error);
 ISHOW_API int ishow_bridge_compile_state(ishow_bridge *bridge, char *why, size_t n_why);
-ISHOW_API void ishow_bridge_compile_stop(ishow_bridge *bridge); /* ends the process, joins its thread */
+ISHOW_API void ishow_bridge_compile_stop(ishow_bridge *bridge); /* ends the process and joins its thread */
 
 #ifdef __cplusplus
 }

@@ -66,7 +66,7 @@ static int wait_for(ishow_compile *job, pid_t process) {
 static void *run(void *self) {
     ishow_bridge *bridge = self;
     ishow_compile *job = &bridge->compile;
-    char last[sizeof job->why] = "the compiler ended without a word.";
+    char last[sizeof job->why] = "the compiler ended without a message.";
     ishow_package package = {0};
     ishow_backend backend;
     ishow_error error = {0};
@@ -118,7 +118,7 @@ static ishow_status spawn(ishow_compile *job, char *const *arguments, const char
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     char **variables = environment(root, variable, sizeof variable);
-    if (!variables) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a process could not be had.");
+    if (!variables) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a process.");
     if (pipe2(ends, O_CLOEXEC) != 0) {
         free(variables);
         return ishow_fail(error, ISHOW_EIO, "", "A pipe cannot be made: %s.", strerror(errno));
@@ -172,7 +172,7 @@ static char **copy_arguments(PyObject *list) {
     return all;
 }
 
-/* Several threads may ask at once: one starts a process, the others get EBUSY. */
+/* Several threads may call this at once: one starts a process, the others get EBUSY. */
 static int take_start(ishow_compile *job) {
     pthread_mutex_lock(&job->lock);
     const int taken = job->state != RUNNING && !job->starting;
@@ -189,7 +189,7 @@ ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engi
     const char *root = NULL;                /* borrowed from command */
     char **arguments = NULL, *folder = NULL;
     if (!take_start(job)) return ishow_fail(error, ISHOW_EBUSY, "", "A package is being compiled already.");
-    ishow_bridge_compile_stop(bridge); /* joins the thread of an earlier one */
+    ishow_bridge_compile_stop(bridge); /* joins the thread of an earlier compilation */
     PyGILState_STATE lock = PyGILState_Ensure();
     command =
         ishow_py_call(bridge, &own, "Preparing to compile", "compile_command", "(szi)", model, precision, threads);
@@ -206,7 +206,7 @@ ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engi
     job->precision = ishow_strdup(precision);
     job->stopped = 0;
     if (!folder || !job->model || (precision && !job->precision)) {
-        ishow_fail(&own, ISHOW_ENOMEM, "", "Memory for a process could not be had.");
+        ishow_fail(&own, ISHOW_ENOMEM, "", "There is not enough memory for a process.");
         goto done;
     }
     if (spawn(job, arguments, folder, &own)) goto done;
@@ -256,7 +256,7 @@ void ishow_bridge_compile_stop(ishow_bridge *bridge) {
     ishow_compile *job = &bridge->compile;
     struct timespec limit;
     if (!job->has_thread) return;
-    signal_group(job, SIGINT); /* Python removes its half-made files */
+    signal_group(job, SIGINT); /* on SIGINT Python removes its incomplete files */
     ishow_deadline(STOP_SECONDS, &limit);
     if (pthread_clockjoin_np(job->thread, NULL, CLOCK_MONOTONIC, &limit) != 0) {
         signal_group(job, SIGKILL);

@@ -26,7 +26,7 @@ ishow_status ishow_bridge_config(ishow_bridge *bridge, const char *path, const c
     if (!utf8)
         ishow_py_fail(&own, "Reading the configuration");
     else if (!(*json = ishow_strdup(utf8)))
-        ishow_fail(&own, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+        ishow_fail(&own, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.");
 done:
     Py_XDECREF(result);
     Py_XDECREF(list);

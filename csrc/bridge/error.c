@@ -1,6 +1,5 @@
-/* Exceptions end here: no call of the bridge leaves one pending. The caller gets one sentence; the traceback, which
- * nobody but a developer wants, goes to the log line by line, and only for exceptions that the Python side did not mean
- * for a user. */
+/* Converts exceptions to errors: no call of the bridge leaves an exception pending. The caller gets one sentence. The
+ * traceback goes to the log line by line, and only for exceptions that are not meant for a user. */
 #include <stdarg.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Private to bridge/: what its files share. Every function here is called with the interpreter lock held, unless said.
+/* Shared by the files of bridge/, and private to it. Functions are called with the interpreter lock held unless noted.
  */
 #ifndef ISHOW_BRIDGE_INTERNAL_H
 #define ISHOW_BRIDGE_INTERNAL_H
@@ -42,8 +42,8 @@ ishow_status ishow_py_fail(ishow_error *error, const char *doing);
 PyObject *ishow_py_call(ishow_bridge *bridge, ishow_error *error, const char *doing, const char *function,
                         const char *format, ...);
 
-/* What ishowtts._runtime.find_package knows; the texts are malloc'd. package is NULL when none is current, why_not when
- * one could be compiled. */
+/* The result of ishowtts._runtime.find_package; strings are malloc'd. package is NULL when there is no current one;
+ * why_not is NULL when one could be compiled. */
 typedef struct ishow_package {
     char *package, *torch_lib_dir, *why_not;
 } ishow_package;

@@ -18,7 +18,7 @@
 
 static ishow_status make(ishow_bridge **out, int owns_interpreter, ishow_error *error) {
     ishow_bridge *bridge = calloc(1, sizeof *bridge);
-    if (!bridge) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the bridge could not be had.");
+    if (!bridge) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the bridge.");
     bridge->owns_interpreter = owns_interpreter;
     bridge->compile.output = -1;
     pthread_mutex_init(&bridge->compile.lock, NULL);
@@ -62,7 +62,7 @@ static ishow_status check_prefix(const char *program, ishow_error *error) {
     if (!text || !realpath(text, actual) || !realpath(folder, wanted) || strcmp(actual, wanted) != 0) {
         PyErr_Clear();
         return ishow_fail(error, ISHOW_EPYTHON, "",
-                          "The interpreter came up in %s instead of %s: that environment was not made from Python %s.",
+                          "The interpreter started in %s instead of %s: that environment was not made from Python %s.",
                           text ? text : "?", folder, PY_VERSION);
     }
     snprintf(library, sizeof library, "%s/lib/python%d.%d", wanted, PY_MAJOR_VERSION, PY_MINOR_VERSION);

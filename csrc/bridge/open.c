@@ -1,4 +1,4 @@
-/* Chooses the backend: the GPU; our own kernels; the compiled package when it is current; the Python model, which
+/* Chooses the backend: the GPU, the native kernels, the compiled package when it is current, or the Python model, which
  * always works. */
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static ishow_status find_native(ishow_bridge *bridge, const char *model, const c
         if (!text)
             ishow_py_fail(&own, "Looking at the model");
         else if (!(*out = ishow_strdup(text)))
-            ishow_fail(&own, ISHOW_ENOMEM, "", "Memory for a model's description could not be had.");
+            ishow_fail(&own, ISHOW_ENOMEM, "", "There is not enough memory for a model's description.");
     }
     Py_XDECREF(result);
     PyGILState_Release(lock);

@@ -30,7 +30,7 @@ ishow_status ishow_py_find_package(ishow_bridge *bridge, const char *model, cons
     out->why_not = ishow_strdup(why_not);
     if ((package && !out->package) || !out->torch_lib_dir || (why_not && !out->why_not)) {
         ishow_package_clear(out);
-        ishow_fail(&own, ISHOW_ENOMEM, "", "Memory for a path could not be had.");
+        ishow_fail(&own, ISHOW_ENOMEM, "", "There is not enough memory for a path.");
     }
 done:
     Py_XDECREF(result);

@@ -1,8 +1,8 @@
-/* Bytes by content. One mutex guards a hash map of chains and a list from the most to the least recently used entry;
- * both links live inside the entry, so a hit allocates nothing. References are counted outside the mutex: the cache
- * holds one while an entry is linked, every caller one of its own, and whoever drops the last one frees the entry. An
- * evicted entry therefore stays valid for its users. The budget counts what an entry really takes, its header included,
- * so that many small entries cannot exceed it. Content is copied and hashed with the mutex released. */
+/* Cached bytes by key. * One mutex guards a hash map of chains and a list from the most to the least recently used
+ * entry. Both links are inside the entry, so a hit allocates nothing. References are counted outside the mutex: the
+ * cache holds one while an entry is linked, every caller one of its own, and the last release frees the entry. So an
+ * evicted entry stays valid for its users. The budget counts the whole size of an entry, its header included, so that
+ * many small entries cannot exceed it. Content is copied and hashed with the mutex released. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -46,7 +46,7 @@ static ishow_cache_entry **bucket_of(const ishow_cache *cache, ishow_cache_key k
     return &cache->buckets[key.lo & (cache->bucket_count - 1)];
 }
 
-/* Every structure says the same thing about the same entries. Mutex held. */
+/* Checks that list, buckets and counters describe the same entries. Mutex held. */
 static void check_consistency(const ishow_cache *cache) {
 #ifdef ISHOW_DEBUG
     size_t listed = 0, chained = 0, bytes = 0;
@@ -111,7 +111,7 @@ static ishow_cache_entry *find(ishow_cache *cache, ishow_cache_key key) {
     return entry;
 }
 
-/* Twice the buckets once chains grow; without memory chains just stay longer. Mutex held. */
+/* Doubles the buckets when chains grow long; without memory the chains stay long. Mutex held. */
 static void grow(ishow_cache *cache) {
     const size_t count = cache->bucket_count * 2;
     ishow_cache_entry **buckets = calloc(count, sizeof(ishow_cache_entry *));
@@ -178,7 +178,7 @@ void ishow_cache_free(ishow_cache *cache) {
 }
 
 ishow_cache_key ishow_cache_key_add(ishow_cache_key key, const void *bytes, size_t n) {
-    /* The part is hashed alone before it is folded in: ("ab", "c") is not ("a", "bc"). */
+    /* The part is hashed on its own before it is combined with the key, so ("ab", "c") differs from ("a", "bc"). */
     const XXH128_hash_t part = XXH3_128bits(bytes, n);
     const uint64_t words[4] = {key.lo, key.hi, part.low64, part.high64};
     const XXH128_hash_t all = XXH3_128bits(words, sizeof words);

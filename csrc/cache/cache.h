@@ -1,6 +1,6 @@
-/* A cache of tensors by content: reference mels, modulation tables, whatever costs time and depends only on its key.
- * Least recently used entries leave when the byte budget is exceeded; an entry in use is never freed under its user
- * (reference counted). The cache does not know what the bytes mean. All functions may be called from any thread. */
+/* A cache of tensors: reference mels, modulation tables, and other results that depend only on their key. Least
+ * recently used entries are evicted when the byte budget is exceeded; entries are reference counted, so one in use is
+ * never freed. The cache does not interpret the bytes. All functions may be called from any thread. */
 #ifndef ISHOW_CACHE_CACHE_H
 #define ISHOW_CACHE_CACHE_H
 
@@ -35,9 +35,9 @@ ISHOW_API ishow_cache_key ishow_cache_key_add(ishow_cache_key key, const void *b
 /* NULL when absent (counted as a miss). The returned reference must be released. */
 ISHOW_API ishow_cache_entry *ishow_cache_get(ishow_cache *cache, ishow_cache_key key);
 
-/* Copies n bytes under key and returns a counted reference; an existing entry with this key wins and is returned
- * unchanged (two computations of the same thing are equal). An entry larger than the budget is not kept by the cache
- * but still returned to the caller. NULL only when out of memory. */
+/* Copies n bytes under key and returns a counted reference. An existing entry with this key is returned unchanged
+ * instead, since two results for one key are equal. An entry larger than the budget is not cached but still returned.
+ * NULL only when out of memory. */
 ISHOW_API ishow_cache_entry *ishow_cache_put(ishow_cache *cache, ishow_cache_key key, const void *bytes, size_t n);
 
 ISHOW_API const void *ishow_cache_entry_data(const ishow_cache_entry *entry); /* 64-byte aligned, immutable, borrowed */

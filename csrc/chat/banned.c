@@ -1,7 +1,7 @@
-/* Banned words, also when they are disguised. Word and text are case-folded first (casefold.c). They are then
- * compared by runs, a run being a letter and its number of repetitions: a letter may be repeated, and there may be
- * signs, emoji or, between single letters, spaces. Digits, signs and letters of other scripts match the letters that
- * they look like. */
+/* Banned words, also when they are disguised. Word and text are case-folded first (casefold.c). They are then compared
+ * by runs; a run is a letter and its number of repetitions. A letter of the text may be repeated, and there may be
+ * signs or emoji between letters, or spaces between single letters. Digits, signs and letters of other scripts match
+ * the letters that they look like. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -12,11 +12,11 @@
 enum {
     BUCKETS = 64,
     STRETCHED = 3,    /* a letter repeated so often is a disguise: "good" is not "god", "goood" is "good" */
-    INSIDE_LEAST = 4, /* least letters of a word that is also found inside other words */
-    BESIDE_LEAST = 3, /* least letters beside it there: "hello" and "shell" are other words */
-    AROUND_LEAST = 4, /* least letters before it when letters follow too: "therapeutic" is another word */
-    TRIED_MOST = 256, /* most code points of one comparison: the text that is read has no longer word, since repetitions
-                         are shortened */
+    INSIDE_LEAST = 4, /* minimum letters of a word that is also found inside other words */
+    BESIDE_LEAST = 3, /* minimum further letters around it there: "hello" and "shell" are different words */
+    AROUND_LEAST = 4, /* minimum letters before it when letters follow too: "therapeutic" is a different word */
+    TRIED_MOST = 256, /* maximum code points of one comparison; the text that is read has no longer words, since
+                         repetitions are shortened */
 };
 
 typedef struct run {
@@ -49,7 +49,7 @@ struct banned {
 typedef enum kind { LETTER, NOISE, GAP, WALL } kind;
 
 typedef struct token {
-    uint32_t c, other[2]; /* another letter that it may stand for; 0: none */
+    uint32_t c, other[2]; /* another letter that it may represent; 0: none */
     kind kind;
 } token;
 
@@ -161,7 +161,7 @@ static uint32_t boxed(uint32_t c) {
     return 0;
 }
 
-/* The letter for which a digit or a sign stands inside a word; *second: another one, or unchanged. */
+/* The letter that a digit or a sign represents inside a word; *second: a second such letter, or unchanged. */
 static uint32_t leet(uint32_t c, uint32_t *second) {
     *second = 0;
     switch (c) {
@@ -197,7 +197,7 @@ static kind kind_of_sign(uint32_t c) {
     if (c == '\'' || c == 0x2019) return WALL; /* "he'll" is two words */
     if (c < 0x80) return strchr(".-_~^`*=|+", (int)c) ? NOISE : GAP;
     const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
-    const int symbol = category >= UTF8PROC_CATEGORY_SM && category <= UTF8PROC_CATEGORY_SO; /* pictures too */
+    const int symbol = category >= UTF8PROC_CATEGORY_SM && category <= UTF8PROC_CATEGORY_SO; /* symbols include emoji */
     return symbol || c == 0xB7 || c == 0x2022 || (c >= 0x2010 && c <= 0x2015) ? NOISE : GAP;
 }
 
@@ -212,7 +212,7 @@ typedef struct text {
     size_t n;
 } text;
 
-/* 1: the next code point in a direction that is not a sign is a letter. */
+/* 1 when the next code point in this direction, signs skipped, is a letter. */
 static int beside(const text *x, size_t from, size_t begin, size_t end, int forward) {
     size_t k = from;
     do {
@@ -222,7 +222,7 @@ static int beside(const text *x, size_t from, size_t begin, size_t end, int forw
     return x->t[k].kind == LETTER;
 }
 
-/* Digits and signs stand for letters only in a word that has some. */
+/* Digits and signs represent letters only in a word that contains letters. */
 static void read_leet(text *x) {
     for (size_t i = 0; i < x->n;) {
         size_t end = i, letters = 0;
@@ -263,15 +263,16 @@ static int read_text(text *x, const char *folded, int with_leet, int *latin) {
 typedef struct attempt {
     const word *w;
     const token *t;
-    size_t n, i;              /* its position */
-    size_t piece, real, wild; /* letters since the last gap; letters and asterisks matched in total */
-    int spaced, whole;        /* there were gaps; some part has more than one letter */
+    size_t n, i; /* its position */
+    size_t piece, real,
+        wild;          /* piece: letters since the last gap; real, wild: letters and asterisks matched in total */
+    int spaced, whole; /* there were gaps; some part has more than one letter */
     ishow_chat_strictness level;
 } attempt;
 
 static int dense(uint32_t c) { return code_is_dense(c) && is_significant(c); }
 
-/* Moves to the next letter behind signs and, where the word may be spaced, gaps; 0: it does not match. */
+/* Moves to the next letter, skipping signs and, where the word may be spaced, gaps; 0: it does not match. */
 static int step(attempt *a, uint32_t letter) {
     size_t k = a->i;
     int gap = 0;
@@ -317,7 +318,7 @@ static int take_gap(attempt *a) {
     return gap && a->i > from;
 }
 
-/* 1: a word ends at i, perhaps in its plural. */
+/* 1 when a word ends at i, possibly as a plural. */
 static int ends(const attempt *a, uint32_t last) {
     size_t i = a->i;
     for (int k = 0; k < 3; k++) {
@@ -343,7 +344,7 @@ static int is_ending(const token *t, size_t n, uint32_t last) {
 
 static int is_of_word(const token *t) { return t->kind == LETTER && !dense(t->c); }
 
-/* A word that t[begin..end) is a part of says the same: a compound or a form of it. plural: only that follows. */
+/* 1 when the word around t[begin..end) is a compound or a form of it. plural: only a plural ending follows. */
 static int is_compound(const text *x, size_t begin, size_t end, uint32_t last, int plural) {
     size_t before = 0, after = 0;
     while (before < begin && is_of_word(&x->t[begin - before - 1])) before++;
@@ -406,7 +407,7 @@ static int add_word(spelling *s, const char *folded, int as_alike) {
     for (size_t i = 0; w->runs && i < x.n; i++) {
         const int letter = x.t[i].kind == LETTER;
         const uint32_t c = !letter ? ' ' : as_alike ? alike(x.t[i].c) : x.t[i].c;
-        if (!letter && x.t[i].kind != GAP) size = -1; /* it contains a sign: found only as it is written */
+        if (!letter && x.t[i].kind != GAP) size = -1; /* it contains a sign, so it is found only as written */
         if (size < 0) break;
         w->letters += letter;
         w->phrase |= !letter;
@@ -419,7 +420,7 @@ static int add_word(spelling *s, const char *folded, int as_alike) {
     if (!w->runs) return 0;
     while (w->n && w->runs[w->n - 1].letter == ' ') w->n--;
     if (size < 0 ||
-        w->letters < 2) { /* a single letter is found only as it is written, otherwise it would match everywhere */
+        w->letters < 2) { /* a single letter is found only as written; otherwise it would match everywhere */
         free(w->runs);
         *w = (word){0};
         return 1;
@@ -465,7 +466,7 @@ ishow_status banned_create(banned **out, const ishow_chat_words *words, ishow_ch
         } else
             b->folded[b->n++] = folded;
     }
-    if (status == ISHOW_ENOMEM) ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
+    if (status == ISHOW_ENOMEM) ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat filter.");
     if (b) b->level = level;
     if (status != ISHOW_OK)
         banned_free(b);

@@ -1,6 +1,6 @@
 /* One stream of events for any number of readers. Each event is serialised once, as text and as a WebSocket message,
- * and shared: a reader is a position in the stream, so it costs little and a slow one costs others nothing. What a
- * reader leaves unread for too long it skips, old audio first. */
+ * and shared. A reader is a position in the stream, so it costs little, and a slow reader does not delay others. Events
+ * that a reader leaves unread for too long are skipped, old audio first. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ struct broadcast {
     void *news_self;
     void (*published)(void *self, const ishow_chat_published *what);
     void *published_self;
-    char run[9]; /* random, of this process: ids from an earlier process are recognised by it */
+    char run[9]; /* random for each process, to recognise event ids of an earlier process */
 };
 
 struct ishow_chat_reader {
@@ -207,7 +207,7 @@ size_t broadcast_listeners(broadcast *f) {
 
 /* ---- readers ---- */
 
-/* The number in "run-number"; 0: of another process, or not one of our ids. */
+/* The number in an id "run-number"; 0: an id of another process, or not a valid id. */
 static uint64_t known_id(const broadcast *f, const char *last) {
     size_t n = strlen(f->run);
     char *end = NULL;
@@ -340,8 +340,8 @@ static event *take_event(ishow_chat_reader *r) {
     return found;
 }
 
-/* The next event for this reader only: one of the first two, or the number it missed. 1: *name and *json (free()) are
- * set. */
+/* The next event for this reader only: one of the first two, or a count of skipped events. 1: *name and *json (free())
+ * are set. */
 static int own_event(ishow_chat_reader *r, const char **name, char **json) {
     static const char *const names[] = {"state", "start"};
     for (int i = 0; i < 2; i++)

@@ -1,8 +1,6 @@
-/* What the files of chat/ share; the public interface is chat/chat.h.
- *
- *     message ─ filter (clean, viewers) ─ item ─ queue ─ player (clips from a synth) ─ broadcast ─ readers
- *
- * One lock, the chat's, guards everything here but the broadcast, which has a lock of its own. */
+/* Declarations shared by the files of chat/; the public interface is chat/chat.h. *     message ─ filter (clean,
+ * viewers) ─ item ─ queue ─ player (clips from a synth) ─ broadcast ─ readers * The chat's lock guards everything here
+ * except the broadcast, which has a lock of its own. */
 #ifndef ISHOW_CHAT_CHAT_INTERNAL_H
 #define ISHOW_CHAT_CHAT_INTERNAL_H
 
@@ -23,14 +21,14 @@ enum {
 };
 
 /* ---- casefold.c: text compared as people see it ---- */
-/* NFKC and case folding, single spaces for all white space; gone are code points that nobody sees, accents of Latin,
- * Greek and Cyrillic letters, and marks of one script on letters of another. free() it; NULL: no memory or not UTF-8.
- */
+/* Folds a text for comparison: NFKC, case folding, single spaces for white space. Removes invisible code points,
+ * accents of Latin, Greek and Cyrillic letters, and marks of one script on letters of another. free() it; NULL: no
+ * memory or not UTF-8. */
 char *fold_text(const char *text, size_t n);
 uint64_t fold_hash(const char *folded);
 /* 1 when text contains word (both folded), as a whole word unless its script is written without spaces. */
 int fold_contains(const char *text, const char *word);
-int code_is_space(uint32_t code);  /* and control codes in its place */
+int code_is_space(uint32_t code);  /* white space, or control codes used as such */
 int code_is_unseen(uint32_t code); /* controls, format, private use, unassigned, U+FFFD */
 int code_is_dense(uint32_t code);  /* written without spaces between words: Han, kana, Thai, ... */
 
@@ -41,7 +39,7 @@ const char *text_language(const char *text, const char *otherwise);
 /* 1 when the primary subtags are the same ("en-GB" and "en"). */
 int language_matches(const char *a, const char *b);
 
-/* ---- clean.c: what of a text is read ---- */
+/* ---- clean.c: the part of a text that is read ---- */
 typedef struct cleaned {
     char *text;        /* free() it */
     int links, emotes; /* number removed */
@@ -50,32 +48,32 @@ typedef struct cleaned {
 /* 0: no memory. */
 int clean_text(ishow_span text, const ishow_chat_emote *emotes, size_t n_emotes, const ishow_chat_options *o,
                cleaned *out);
-/* A name as it is said; free() it. What holds nothing to say, or no letter of `scripts` (as ishow_chat_synth has them),
- * gives way to the login, and that to "Somebody". */
+/* A name as it is said; free() it. A name with nothing to say, or without a letter of `scripts` (as in
+ * ishow_chat_synth), is replaced by the login, and that by "Somebody". */
 char *clean_name(ishow_span display, ishow_span login, const char *scripts, int clean);
 size_t count_graphemes(const char *text);
 size_t count_words(const char *text); /* two characters of a dense script are a word */
 
 /* ---- squeeze.c: repetitions and long numbers ---- */
-/* Patterns of any length that stand four times in a row or more, whatever their case, keep about three; numbers stay as
- * they are. The new length. steps (may be NULL): comparisons made, in proportion to n. */
+/* Shortens patterns of any length that occur at least four times in a row, ignoring case, to about three; numbers stay
+ * as they are. Returns the new length. steps (may be NULL): comparisons made, in proportion to n. */
 size_t squeeze_repeats(uint32_t *c, size_t n, size_t *steps);
-size_t long_numbers(const uint32_t *c, size_t n); /* how many there are of more than 12 digits */
-/* A copy in which such numbers end with how many digits follow, in words of the language; `found` as above. free() it;
- * NULL: no memory. */
+size_t long_numbers(const uint32_t *c, size_t n); /* number of numbers with more than 12 digits */
+/* A copy in which such numbers are cut, followed by the count of their other digits in words of the language; `found`:
+ * the result of long_numbers. free() it; NULL: no memory. */
 uint32_t *shorten_numbers(const uint32_t *c, size_t *n, size_t found, const char *language);
 
-/* ---- seconds.c: how long it takes ---- */
-/* Seconds of an ordinary voice, about. fits (may be NULL): bytes of what can be said in `most`, up to the end of a word
- * where there is one. */
+/* ---- seconds.c: duration of speech ---- */
+/* Estimated seconds at the rate of an ordinary voice. fits (may be NULL): bytes that can be said in `most` seconds, up
+ * to the end of a word if possible. */
 double count_seconds(const char *text, double most, size_t *fits);
-int cut_seconds(char *text, double most); /* to what fits; 1: it was longer */
-#define CLIP_END_SECONDS 0.5 /* before the end that a clip must have, in which a better one is looked for */
-/* Where a clip ends that may have `most` samples: in a pause between words just before, or there. The 50 ms
- * before fade. Nothing before `from` changes. The new length. */
+int cut_seconds(char *text, double most); /* cuts the text to what fits; 1: it was longer */
+#define CLIP_END_SECONDS 0.5 /* seconds before the latest end of a clip, in which a pause between words is searched */
+/* Ends a clip of at most `most` samples in a pause between words shortly before, or at that length. The last 50 ms fade
+ * out; nothing before `from` changes. Returns the new length. */
 size_t fade_end(float *pcm, size_t from, size_t most, int rate);
 
-/* ---- viewers.c: what is remembered of each viewer ---- */
+/* ---- viewers.c: state of each viewer ---- */
 typedef struct viewer {
     struct viewer *chain, *older, *newer;
     char *key;                    /* "platform:user" */
@@ -113,7 +111,7 @@ struct item {
     item *prev, *next; /* in the list of its priority */
     uint64_t number;   /* order of arrival; the journal's key */
     double arrived;
-    double lift; /* priorities by which it goes before what came with it: queue_lift */
+    double lift; /* priorities by which it is ahead of messages that arrived at the same time; see queue_lift */
     ishow_chat_priority priority;
     ishow_chat_kind kind;
     unsigned roles;
@@ -132,12 +130,12 @@ struct item {
     void *clip;        /* being synthesised; NULL: not begun, or complete */
     char *said;        /* sentence of the clip; NULL until it is begun */
     int names;         /* the sentence contains the viewer's name */
-    ishow_word *words; /* [n_words] of `said`, as far as it is made */
+    ishow_word *words; /* [n_words] words of `said` that have been synthesised */
     size_t n_words;
     float *pcm;
     size_t n, capacity;
     int complete;
-    int cut;         /* shortened, before it was said or while */
+    int cut;         /* the text or the clip was shortened */
     double retry_at; /* when to try again after the engine was full */
 };
 item *item_create(const ishow_chat_message *m, const char *text, const char *viewer_key);
@@ -185,36 +183,39 @@ void filter_remember_voice(filter *f, const char *viewer_key, const char *voice)
 /* ---- sentence.c ---- */
 /* The sentence that is read for a message; names: with the viewer's name. free() it. */
 char *say_item(const item *it, const ishow_chat_options *o, const char *scripts, int names);
-double say_seconds(const ishow_chat_message *m, const ishow_chat_options *o); /* of it, but for the text */
-/* The voice of a viewer, chosen among the options' by its key, those of the language first; "": there are none. */
+double say_seconds(const ishow_chat_message *m,
+                   const ishow_chat_options *o); /* estimated seconds of the sentence without the text */
+/* The voice of a viewer, chosen by its key among the voices of the options, preferring those of the language; "": there
+ * are none. */
 const char *voice_for(const ishow_chat_options *o, const char *key, const char *language);
 
 /* ---- money.c ---- */
 #define MONEY_LIFT_MAX 16.0
-/* USD, about; bits go before an amount. 0: no money. */
+/* Approximate value in USD; bits are used before an amount. 0: no money. */
 double money_worth(uint64_t bits, int64_t micros, const char *currency);
 double money_lift(double worth); /* priorities, 0 to MONEY_LIFT_MAX: one more for each doubling */
 
 /* ---- queue.c ---- */
-enum { QUEUE_HELD = ISHOW_CHAT_PRIORITIES, QUEUE_LISTS }; /* what is held for approval is a list of its own */
+enum { QUEUE_HELD = ISHOW_CHAT_PRIORITIES, QUEUE_LISTS }; /* messages held for approval are in a list of their own */
 typedef struct queue {
     item *first[QUEUE_LISTS], *last[QUEUE_LISTS];
-    size_t n[QUEUE_LISTS], total; /* total: without what is held */
+    size_t n[QUEUE_LISTS], total; /* total: without held messages */
     int urgent_run;               /* consecutive paid messages and gifts */
     double ageing;
 } queue;
 enum { URGENT_RUN = 3 };
-void queue_lift(const queue *q, item *it); /* sets its lift, by what waits now; before it is added */
+void queue_lift(const queue *q, item *it); /* sets its lift from the messages waiting now; call before queue_add */
 void queue_add(queue *q, item *it);
 int queue_precedes(const queue *q, const item *a, const item *b); /* 1: a is heard before b */
 void queue_set_ageing(queue *q, double ageing);
 void queue_remove(queue *q, item *it);
 /* Writes the items that would play next at `now`, in order; returns their number. */
 size_t queue_plan(const queue *q, double now, item **out, size_t most);
-void queue_taken(queue *q, const item *it);                             /* call when it was removed to play */
-item *queue_oldest_below(const queue *q, ishow_chat_priority priority); /* the one to drop in favour of a message of
-                                                                           this priority; NULL: drop that message */
-item *queue_find_number(const queue *q, uint64_t number);               /* NULL: it no longer waits */
+void queue_taken(queue *q, const item *it); /* call when it was removed to play */
+item *queue_oldest_below(const queue *q,
+                         ishow_chat_priority priority);   /* the item to drop in favour of a message of this priority;
+                                                             NULL: drop that message instead */
+item *queue_find_number(const queue *q, uint64_t number); /* NULL: it no longer waits */
 item *queue_find_text(const queue *q,
                       uint64_t hash); /* a waiting message of the same text, not paid and not yet being synthesised */
 
@@ -226,7 +227,7 @@ void broadcast_publish(broadcast *f, const char *name, const char *json); /* jso
 void broadcast_audio(broadcast *f, const char *json, const float *pcm, size_t n, int rate,
                      double until); /* until: position in the clip, in seconds, at the end of this piece */
 void broadcast_clip(broadcast *f,
-                    int plays); /* 1: a clip begins, the events from now on belong to it; 0: none plays any more */
+                    int plays); /* 1: a clip begins, and later events belong to it; 0: no clip plays any more */
 void broadcast_on_publish(broadcast *f, void (*published)(void *self, const ishow_chat_published *what), void *self);
 void broadcast_on_news(broadcast *f, void (*news)(void *self), void *self);
 void broadcast_news(broadcast *f); /* calls `news` if events were published; call without a lock */
@@ -259,10 +260,11 @@ struct ishow_chat {
     uint64_t numbers, tickets;
     /* while another process leads (follow.c) */
     int follows;
-    json_t *followed_state, *followed_start; /* its last events; start: of the clip that plays; NULL: none */
-    double followed_at;                      /* when that start came */
-    int paused, finishing;                   /* finishing: no further clip begins */
-    int changed;                             /* a state event is due, at state_at or later */
+    json_t *followed_state,
+        *followed_start;   /* its last state event, and the start event of the clip that plays; NULL: none */
+    double followed_at;    /* time at which that start event was received */
+    int paused, finishing; /* finishing: no further clip begins */
+    int changed;           /* a state event is due, at state_at or later */
     double state_at;
     /* the clip that plays (player.c) */
     item *playing;
@@ -272,7 +274,7 @@ struct ishow_chat {
     size_t sent;                  /* samples published */
     uint64_t seq;
     uint64_t mark; /* ticket that must be answered before the clip begins */
-    double ask_at; /* when to ask for it again */
+    double ask_at; /* time to ask for it again */
     double gap_until;
     char *heard; /* key of the viewer whose message played last; NULL: none */
     double heard_at;
@@ -288,8 +290,7 @@ struct ishow_chat {
     pthread_t thread;
 };
 
-/* The files of a running chat, each of which calls only those above it. Where nothing else is said, the chat's lock is
- * held. */
+/* The files of a running chat; each calls only files listed above it. The chat's lock is held unless noted. */
 
 /* ---- chat_core.c ---- */
 double chat_now(const ishow_chat *c); /* also without the lock */
@@ -297,28 +298,29 @@ void chat_unlock(ishow_chat *c);      /* and notifies the listeners of what was 
 void chat_publish(ishow_chat *c, const char *event, json_t *object); /* takes the object */
 
 /* ---- follow.c ---- */
-double follow_position(const ishow_chat *c, double now); /* in the clip that plays there */
-json_t *follow_state(const ishow_chat *c);               /* NULL: none has come */
+double follow_position(const ishow_chat *c, double now); /* position in the clip of the leading process */
+json_t *follow_state(const ishow_chat *c);               /* NULL: none received yet */
 json_t *follow_start(const ishow_chat *c, double now);   /* as of now; NULL: none plays */
 void follow_forget(ishow_chat *c);
 void follow_end(ishow_chat *c); /* the leading process has ended; ends the clip that played there */
 
 /* ---- outcome.c ---- */
 void clip_free(ishow_chat *c, item *it); /* cancels the item's clip and frees its audio; the item waits as before */
-/* The one end of a message that waits or plays: adds its weight to *counter and drops it from the journal. Publishes
- * `deleted` unless why is NULL. keep: the item is not freed. */
+/* Ends a message that waits or plays, the only way to do so: adds its weight to *counter and drops it from the journal.
+ * Publishes `deleted` unless why is NULL. keep: the item is not freed. */
 void chat_settle(ishow_chat *c, item *it, uint64_t *counter, const char *why, int keep);
 /* Publishes `deleted` for a list of ids, which it takes. */
 void chat_publish_deleted(ishow_chat *c, json_t *ids, const char *why);
-/* Between these two chat_settle gathers its ids, published as one event: the feed keeps a limited number of events. */
+/* Between these two calls chat_settle collects its ids, which are published as one event, since listeners keep a
+ * limited number of events. */
 void chat_gather_deleted(ishow_chat *c);
 void chat_publish_gathered(ishow_chat *c, const char *why);
-/* Adds a message to the last ones that were not read. */
+/* Adds a message to the list of recent messages that were not read. */
 void chat_refused(ishow_chat *c, const ishow_chat_message *m, ishow_chat_reason reason);
 
 /* ---- durable.c ---- */
 int chat_make_room(ishow_chat *c, ishow_chat_priority priority,
-                   int held);                                  /* 0: the queue is full of what goes before it */
+                   int held);                                  /* 0: the queue is full of messages that precede it */
 void chat_announce(ishow_chat *c, const item *it, double now); /* publishes `message` for one that waits from now on */
 void chat_record(ishow_chat *c, const item *it);               /* writes the item to the journal, if there is one */
 uint64_t chat_sync(ishow_chat *c);                 /* asks the journal to commit; the ticket that will be answered */
@@ -350,6 +352,6 @@ json_t *chat_state(ishow_chat *c);
 /* Takes over checked options; with the lock, or before any other thread has the chat. */
 void chat_adopt(ishow_chat *c, ishow_chat_change *n);
 
-/* receive.c and control.c implement functions of chat.h alone; chat.c creates, runs and frees the whole. */
+/* receive.c and control.c implement only functions of chat.h; chat.c creates, runs and frees a chat. */
 
 #endif

@@ -62,7 +62,8 @@ static char *encode_range(const codes *t, size_t from, size_t to) {
 
 /* ---- links ---- */
 
-/* Top-level domains that are also words: without a path, "love this.it" is two sentences without a space. */
+/* Top-level domains that are also words: "love this.it" without a path is two sentences with the space missing, not a
+ * link. */
 static int is_word_end(const char *end, size_t n) {
     static const char *const words[] = {"at",   "be",   "club",  "in",     "it", "link", "live", "me",  "online",
                                         "shop", "site", "store", "stream", "to", "top",  "us",   "vip", "win"};
@@ -229,7 +230,7 @@ static int remove_token_faces(codes *t) {
 
 /* ---- squeezing and writing ---- */
 
-/* Control and format characters and what is marked go; single spaces. */
+/* Removes control and format characters and marked code points; leaves single spaces. */
 static size_t squeeze(codes *t, int keep_joiners) {
     size_t n = 0;
     for (size_t i = 0; i < t->n; i++) {
@@ -247,7 +248,7 @@ static size_t squeeze(codes *t, int keep_joiners) {
     return n;
 }
 
-/* Numbers that are longer than anyone listens to. 0: no memory. */
+/* Shortens long numbers. 0: no memory. */
 static int shorten(codes *t, const char *otherwise) {
     const size_t found = long_numbers(t->c, t->n);
     memset(t->gone, 0, t->n);
@@ -392,7 +393,8 @@ done:
     return out;
 }
 
-/* Kinds of letters as the text front end has them: Latin, Chinese, kana, any other; a digit is read by all. */
+/* Script of a letter, as named by the text front end: a Latin, h Chinese, k kana, x any other; digits are read by all
+ * voices. */
 static char script_of(uint32_t c) {
     if (c < 0x250 || (c >= 0x1E00 && c < 0x1F00)) return 'a';
     if (c >= 0x3040 && c < 0x3100) return 'k';
@@ -401,7 +403,7 @@ static char script_of(uint32_t c) {
     return 'x';
 }
 
-/* Whether a letter or digit of a name is one that the voices read, styled letters as what they stand for. */
+/* 1 when a name has a letter or digit that the voices can read; styled letters count as the plain ones. */
 static int is_readable(const char *name, const char *scripts) {
     utf8proc_uint8_t *plain = NULL;
     int found = 0;

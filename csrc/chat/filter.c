@@ -36,12 +36,12 @@ static void list_free(folded_list *list) {
 
 static ishow_status list_make(folded_list *out, const ishow_chat_words *words, const char *field, ishow_error *error) {
     out->item = calloc(words->n + 1, sizeof *out->item);
-    if (!out->item) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
+    if (!out->item) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat filter.");
     for (size_t i = 0; i < words->n; i++) {
         if (ishow_utf8_length(words->item[i]) == SIZE_MAX)
             return ishow_fail(error, ISHOW_EINVAL, field, "chat.%s[%zu] is not UTF-8.", field, i);
         if (!(out->item[out->n++] = fold_text(words->item[i], strlen(words->item[i]))))
-            return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
+            return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat filter.");
     }
     return ISHOW_OK;
 }
@@ -50,7 +50,7 @@ ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o
     ishow_status status;
     *out = NULL;
     filter_rules *r = calloc(1, sizeof *r);
-    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
+    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat filter.");
     r->o = o;
     if ((status = list_make(&r->platforms, &o->platforms, "platforms", error)) != ISHOW_OK) goto done;
     if ((status = list_make(&r->channels, &o->channels, "channels", error)) != ISHOW_OK) goto done;
@@ -226,7 +226,8 @@ static void fold_free(folded_message *m) {
 
 static const char *bare(const char *channel) { return channel + (*channel == '#'); }
 
-/* Whether anything that is said or shown of a message besides its text is banned. 0: no; -1: no memory. */
+/* Checks names and other parts of a message besides its text for banned words. 1: there is one; 0: none; -1: no memory.
+ */
 static int says_banned(const filter *f, const ishow_chat_message *m, const folded_message *fm) {
     const ishow_span spans[] = {m->system_text, m->gift_name};
     const char *const whole[] = {fm->text, fm->name, fm->login};
@@ -257,7 +258,7 @@ static int mentions(const filter *f, const folded_message *m) {
     return 0;
 }
 
-/* Bytes of the prefix with which a command begins; 0: it is none. "!!! wow" is none. */
+/* Length of the prefix of a command; 0: not a command, such as "!!! wow". */
 static size_t command_prefix(const filter *f, ishow_span text) {
     for (size_t i = 0; i < f->r->o->command_prefixes.n; i++) {
         const char *prefix = f->r->o->command_prefixes.item[i];
@@ -380,7 +381,7 @@ static int is_rewarded(const filter *f, ishow_span reward) {
     return found;
 }
 
-/* "platform:user"; free() it. Who is masked is a viewer of this one message: others have the same name. */
+/* "platform:user"; free() it. Each message of a masked viewer has a key of its own, since several have one name. */
 static char *viewer_key(const ishow_chat_message *m, const folded_message *fm) {
     const char *user = *fm->user_id ? fm->user_id : *fm->login ? fm->login : fm->name;
     ishow_buffer key = {0};
@@ -393,8 +394,8 @@ static char *viewer_key(const ishow_chat_message *m, const folded_message *fm) {
     return copy;
 }
 
-/* Cuts a text to what can be said in the seconds that a clip may have; 1: it was longer. What is said about it takes
- * its share, but never all of it. */
+/* Cuts a text to what can be said in the maximum duration of a clip; 1: it was longer. The other words of the sentence
+ * need part of that time, but never all of it. */
 static int cut_to_seconds(const filter *f, const ishow_chat_message *m, char *text, int money) {
     const ishow_chat_options *o = f->r->o;
     const double most = (money ? o->seconds_max_paid : o->seconds_max) / f->pace;
@@ -460,7 +461,8 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
         return reject(out, ISHOW_CHAT_BY_LENGTH);
 
     char *own = m->language.size ? span_copy(m->language) : NULL;
-    char *said = span_copy(m->system_text.size ? m->system_text : m->gift_name); /* where the viewer says nothing */
+    char *said =
+        span_copy(m->system_text.size ? m->system_text : m->gift_name); /* when there is no text of the viewer */
     if (!said) {
         free(own);
         return 0;

@@ -1,9 +1,7 @@
-/* The language of a line of chat: its script and, for Latin letters, its words and their letters.
- *
- * Seven languages are distinguished by how likely the trigrams of the line's words are in each, together with lists of
- * common words; four more by their lists and by letters that only they have. The expected language is kept unless
- * another one is clearly more likely: one short word is no evidence, and neither are names and what chat says in every
- * language. */
+/* The language of a line of chat, from its script and, for Latin letters, its words and their letters. * Seven
+ * languages are distinguished by the likelihood of the line's trigrams in each, together with lists of common words;
+ * four more by lists of words and by letters that only they have. The expected language is kept unless another one is
+ * clearly more likely: a single short word, names, and words used in every language are not evidence. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +30,7 @@ enum {
 typedef struct slot {
     const char *word; /* in the table's text; NULL: empty */
     unsigned char n;
-    unsigned languages; /* a bit each; NEUTRAL: said in every language */
+    unsigned languages; /* a bit each; NEUTRAL: used in every language */
 } slot;
 enum { NEUTRAL = 1 << 30 };
 

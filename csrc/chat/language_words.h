@@ -110,7 +110,7 @@ static const struct {
 };
 enum { COMMON = sizeof common / sizeof *common };
 
-/* What chat says in every language; names of games and places are many more. */
+/* Words that chat uses in every language; names of games and places are not listed. */
 static const char neutral[] =
     "lol lmao rofl xd gg ggwp wp ez pog poggers kekw lul kappa monkas imo omg wtf haha hahaha hehe hihi uwu owo sus "
     "meta elo nerf buff op noob bot ok okay bye hi hey hello discord twitch youtube stream streamer chat live clip "

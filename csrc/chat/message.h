@@ -79,7 +79,7 @@ typedef struct ishow_chat_message {
     unsigned action : 1;     /* /me */
     unsigned first : 1;      /* first message of this viewer in the channel */
     unsigned emote_only : 1; /* emotes only */
-    unsigned masked : 1;     /* the platform hides who it is: others have the same name */
+    unsigned masked : 1;     /* the platform masks the name, so several viewers have the same one */
     ishow_span reply_id, reply_user_id, reply_login, reply_text; /* the message this one answers */
     ishow_span room_id;                                          /* numeric room, where there is one */
     ishow_span source_room_id, source_id; /* shared chat: channel of origin, and the id there; else empty */

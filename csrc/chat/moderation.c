@@ -1,4 +1,4 @@
-/* Who is muted, and what waits for a moderator's approval. */
+/* Muted viewers, and messages that wait for a moderator's approval. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ static ishow_status key_of(const char *platform, const char *user, char **key, i
                               CHARACTERS_MAX);
     if (strchr(platform, ':')) return ishow_fail(error, ISHOW_EINVAL, "platform", "platform must not have a colon.");
     *key = muted_key(platform, user);
-    return *key ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a muted viewer could not be had.");
+    return *key ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a muted viewer.");
 }
 
 static int is_muted(const ishow_chat *c, const item *it) {
@@ -27,7 +27,7 @@ static int is_muted(const ishow_chat *c, const item *it) {
     return found;
 }
 
-/* What waits or plays of muted viewers. */
+/* Drops messages of muted viewers that wait or play; returns their number. */
 static size_t drop_muted(ishow_chat *c) {
     uint64_t *counter = &c->counts.dropped[ISHOW_CHAT_BY_MUTED];
     const char *why = ishow_chat_reason_name(ISHOW_CHAT_BY_MUTED);
@@ -92,7 +92,7 @@ static void let_in(ishow_chat *c, item *it, double now) {
     queue_remove(&c->queue, it);
     it->state = ITEM_WAITING;
     if (!chat_make_room(c, it->priority, 0)) {
-        queue_add(&c->queue, it); /* so that it is taken out as any other */
+        queue_add(&c->queue, it); /* added first, so that it is removed like any other */
         chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_FULL], ishow_chat_reason_name(ISHOW_CHAT_BY_FULL), 0);
         return;
     }
@@ -114,7 +114,7 @@ static size_t decide(ishow_chat *c, const char *id, int approved) {
         if (approved)
             let_in(c, it, now);
         else
-            chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_REJECTED], NULL, 0); /* nobody heard of it */
+            chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_REJECTED], NULL, 0); /* it was never published */
     }
     c->changed = 1;
     chat_unlock(c);

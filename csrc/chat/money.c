@@ -1,13 +1,14 @@
-/* What a payment is worth, so that amounts of several currencies can be compared. */
+/* The approximate value of a payment, to compare amounts in different currencies. */
 #include <math.h>
 #include <string.h>
 
 #include "chat/chat_internal.h"
 
-static const double BIT = 0.01;     /* USD */
-static const double UNKNOWN = 0.01; /* USD for one of a currency that is not in the table: nobody is lifted by a name */
+static const double BIT = 0.01; /* USD */
+static const double UNKNOWN =
+    0.01; /* USD for one unit of a currency that is not in the table: an invented currency must not raise a message */
 
-/* USD for one of it, about; the order of the queue needs no better. */
+/* Approximate USD for one unit; the order of the queue needs no better. */
 static const struct {
     char code[4];
     double worth;

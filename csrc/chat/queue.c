@@ -13,7 +13,7 @@ static int is_urgent(ishow_chat_priority p) { return p >= ISHOW_CHAT_PRIORITY_PA
 
 static int list_of(const item *it) { return it->state == ITEM_HELD ? QUEUE_HELD : (int)it->priority; }
 
-/* Most urgent is the least. */
+/* The smallest key is the most urgent. */
 static double key_of(const queue *q, const item *it) { return it->arrived - it->lift * q->ageing; }
 
 int queue_precedes(const queue *q, const item *a, const item *b) {
@@ -25,7 +25,8 @@ int queue_precedes(const queue *q, const item *a, const item *b) {
 void queue_lift(const queue *q, item *it) {
     const double worth = is_urgent(it->priority) ? money_worth(it->bits, it->amount_micros, it->currency) : 0;
     it->lift = it->priority;
-    if (worth > 0) it->lift = ISHOW_CHAT_PRIORITY_PAID + money_lift(worth); /* by money, whatever was bought */
+    if (worth > 0)
+        it->lift = ISHOW_CHAT_PRIORITY_PAID + money_lift(worth); /* from the value alone, whatever was bought */
     if (it->roles & (ISHOW_CHAT_ROLE_BROADCASTER | ISHOW_CHAT_ROLE_MODERATOR)) return;
     for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
         for (const item *o = q->first[p]; o; o = o->next)

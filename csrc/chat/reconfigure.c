@@ -50,7 +50,7 @@ ishow_status ishow_chat_prepare(ishow_chat_change **out, const ishow_chat_option
     if (status != ISHOW_OK) return status;
     ishow_chat_change *n = calloc(1, sizeof *n);
     if (!n || !(n->settings = ishow_settings_copy(options)))
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat.");
     else
         status = filter_rules_create(&n->rules, ishow_chat_settings_options(n->settings), error);
     if (status != ISHOW_OK)

@@ -7,7 +7,7 @@
 #include "chat/chat_internal.h"
 
 enum {
-    PERIOD_MAX = 700,     /* longest pattern: the longest text that is read has fewer than three of it */
+    PERIOD_MAX = 700,     /* longest pattern; the longest text that is read has room for fewer than three longer ones */
     DIGITS_MAX = 12,      /* digits of a number that are read; of the rest the count is read */
     GROUPED_MAX = 18,     /* the same for a number with separators, such as 1,000,000,000,000, which is read as words */
     DIGITS_NOTE_MAX = 40, /* code points of the note about the rest */

@@ -25,7 +25,7 @@ ishow_status ishow_chat_voicing_prepare(ishow_chat_voicing **out, const ishow_re
     *out = NULL;
     if (!v || (default_voice && !(v->default_voice = ishow_strdup(default_voice)))) {
         free(v);
-        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+        return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat.");
     }
     v->sampling = *sampling;
     v->sampling.text = v->sampling.voice = NULL;
@@ -88,7 +88,7 @@ ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *eng
                                       const char *default_voice, ishow_error *error) {
     ishow_chat_engine *e = calloc(1, sizeof *e);
     *out = NULL;
-    if (!e) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+    if (!e) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat.");
     ishow_status status = ishow_chat_voicing_prepare(&e->voicing, sampling, default_voice, error);
     if (status) {
         free(e);

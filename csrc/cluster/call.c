@@ -1,4 +1,4 @@
-/* An utterance of a gateway, as its caller sees it: the contracts are those of engine.h. */
+/* Implements the functions of engine.h for an utterance of a gateway. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +63,7 @@ static call *make(gateway *g, const ishow_request *request, void (*notify)(void 
     }
     reader_init(&u->reader, &g->lock, &g->stats, notify, user);
     u->head.kind = g->head.kind;
-    u->references = 2; /* the caller's and the list's */
+    u->references = 2; /* one of the caller, one of the list */
     u->gateway = g;
     __atomic_add_fetch(&g->references, 1, __ATOMIC_RELAXED);
     u->deadline = request->deadline > 0 ? u->reader.submitted + request->deadline : 0;
@@ -71,7 +71,7 @@ static call *make(gateway *g, const ishow_request *request, void (*notify)(void 
     return u;
 }
 
-/* The voice of a request: of the workers, or one that came over HTTP (*shared). The lock is held. */
+/* Finds the voice of a request: one of the workers', or one created over HTTP (*shared). The lock is held. */
 static ishow_status find_voice(gateway *g, const ishow_request *request, char id[65], json_t **shared,
                                ishow_error *error) {
     char known[320] = "";
@@ -148,7 +148,7 @@ ishow_status call_next(ishow_utterance *utterance, double timeout, const float *
     gateway *g = u->gateway;
     pthread_mutex_lock(&g->lock);
     const ishow_status status = reader_next(&u->reader, timeout, samples, n, error);
-    if (u->reader.unread <= UNREAD_MAX && u->reader.unread + *n > UNREAD_MAX) { /* the worker may go on */
+    if (u->reader.unread <= UNREAD_MAX && u->reader.unread + *n > UNREAD_MAX) { /* the worker may send more */
         u->ack_due = g->dirty = 1;
         pthread_cond_signal(&g->changed);
     }

@@ -6,8 +6,9 @@
 
 #include "cluster/gateway.h"
 
-static const double NOBODY_SECONDS = 10; /* for which an utterance waits for a suitable worker */
-static const double RETRY_SECONDS = 0.5; /* after which full or silent workers are asked again */
+static const double NOBODY_SECONDS = 10; /* seconds that an utterance waits for a suitable worker */
+static const double RETRY_SECONDS =
+    0.5; /* seconds after which a worker that was full or did not respond may be chosen again */
 
 static json_t *head_of(const gateway *g, const call *u, const char *type) {
     return json_pack("{s:s, s:s, s:I, s:I}", "type", type, "gateway", g->id, "utterance", (json_int_t)u->number,
@@ -38,7 +39,7 @@ static void send_request(gateway *g, call *u, double now) {
     u->sent = now;
 }
 
-/* To be assigned again. */
+/* Queues an utterance for another assignment. */
 static void put_back(gateway *g, call *u, const char *why, double now) {
     ishow_log(ISHOW_LOG_INFO, "cluster", "utterance %llu of worker %s %s, %zu part(s) are spoken",
               (unsigned long long)u->number, u->worker, why, u->part);
@@ -65,7 +66,7 @@ static int in_order(gateway *g, call *u, const json_t *head, double now) {
         u->seq = seq;
         return 1;
     }
-    if (seq <= u->seq) send_ack(g, u, now); /* the last acknowledgement was lost */
+    if (seq <= u->seq) send_ack(g, u, now); /* the last acknowledgement may have been lost */
     return 0;
 }
 
@@ -105,7 +106,7 @@ static void take_piece(gateway *g, call *u, const json_t *head, const unsigned c
     u->progress = wire_number(head, "progress");
     const double model = u->reader.timings.model;
     wire_read_timings(json_object_get(head, "timings"), &u->reader.timings);
-    if (u->reader.timings.model < model) u->reader.timings.model = model; /* another worker counts from 0 */
+    if (u->reader.timings.model < model) u->reader.timings.model = model; /* a new worker's timings start at 0 */
     u->refusal = (ishow_error){0};
     take_words(p, json_object_get(head, "words"), (double)u->given / u->reader.timings.sample_rate);
     u->given += p->n;
@@ -122,7 +123,8 @@ static void take_end(gateway *g, call *u, const json_t *head, double now) {
     }
     const int refused =
         u->seq == 1 && (error.status == ISHOW_EBUSY || error.status == ISHOW_ESTATE || error.status == ISHOW_ENOTFOUND);
-    if (refused || error.status == ISHOW_ECANCELLED) { /* this gateway did not cancel it: the worker shuts down */
+    if (refused ||
+        error.status == ISHOW_ECANCELLED) { /* not cancelled by this gateway, so the worker is shutting down */
         g->refused += refused != 0;
         if (refused) u->refusal = error;
         refuse_worker(u, now);
@@ -133,7 +135,7 @@ static void take_end(gateway *g, call *u, const json_t *head, double now) {
     call_end(g, u, error.status, &error);
 }
 
-/* A message of an utterance that has ended, or of an earlier attempt: its worker is to stop. */
+/* Cancels at the worker an utterance that has ended here, or an earlier attempt. */
 static void stop_stale(gateway *g, const json_t *head) {
     json_t *stop =
         json_pack("{s:s, s:s, s:I, s:I}", "type", "cancel", "gateway", g->id, "utterance",
@@ -162,7 +164,7 @@ void dispatch_event(gateway *g, const json_t *head, const unsigned char *bytes, 
     } else if (!strcmp(type, "end") && in_order(g, u, head, now)) {
         take_end(g, u, head, now);
     }
-    call_release(u); /* may free it */
+    call_release(u); /* this may free u */
 }
 
 /* ---- assignment and timers ---- */
@@ -209,12 +211,12 @@ static int look_after(gateway *g, call *u, double now) {
         if (u->refusal.status && !(u->refusal.status == ISHOW_EBUSY && u->accepted)) {
             error = u->refusal;
         } else if (u->n_refused &&
-                   now >= u->retry) { /* an utterance that was begun waits until a worker has capacity */
+                   now >= u->retry) { /* an utterance that was accepted before waits until a worker has capacity */
             u->n_refused = 0;
             g->dirty = 1;
             return 0;
         } else if (now - u->since > NOBODY_SECONDS)
-            ishow_fail(&error, ISHOW_ESTATE, "", "No worker that could speak this is there.");
+            ishow_fail(&error, ISHOW_ESTATE, "", "There is no worker that could speak this.");
         else
             return 0;
     } else {
@@ -223,8 +225,8 @@ static int look_after(gateway *g, call *u, double now) {
         else if (!u->heard && now - u->sent > WIRE_AGAIN)
             send_request(g, u, now);
         else if (u->heard && now - u->heard > WIRE_SILENCE) {
-            refuse_worker(u, now); /* its beats may be found missing only later */
-            put_back(g, u, "is not heard of", now);
+            refuse_worker(u, now); /* the directory notices missing beats only later */
+            put_back(g, u, "does not respond", now);
         } else if (u->ack_due || now - u->acknowledged > WIRE_AGAIN)
             send_ack(g, u, now);
         return 0;

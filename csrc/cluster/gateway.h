@@ -13,53 +13,53 @@
 #include "cluster/shared.h"
 #include "engine/reader.h"
 
-enum { REFUSED_MAX = 8, UNREAD_MAX = 1 << 20 /* samples that wait for a reader before the worker must wait as well */ };
+enum { REFUSED_MAX = 8, UNREAD_MAX = 1 << 20 /* unread samples above which the worker must wait */ };
 
 typedef struct gateway gateway;
 
-typedef enum call_state { CALL_WAITING = 0, CALL_SENT } call_state; /* until it has ended */
+typedef enum call_state { CALL_WAITING = 0, CALL_SENT } call_state; /* the states of an utterance until it ends */
 
 /* An utterance of a gateway. */
 typedef struct call {
     ishow_engine_head head;
-    int references;   /* atomic: the caller's, the list's, the thread's while it handles it */
+    int references;   /* atomic: of the caller, of the list, of the thread while it handles the utterance */
     gateway *gateway; /* counted */
     struct call *next, *previous;
     uint64_t number;
     json_t *request; /* owned, like the next; constant */
     char *voice;
-    json_t *shared;   /* the entry of a voice that came over HTTP; voice is NULL then */
-    uint64_t lexicon; /* the revision of the pronunciations that it is read by */
+    json_t *shared;   /* the entry of a voice created over HTTP; voice is then NULL */
+    uint64_t lexicon; /* the revision of the pronunciations with which the text is read */
     double work, deadline;
     /* under the gateway's lock */
     reader reader;
     call_state state;
-    /* where it is spoken */
+    /* the worker that synthesises it */
     char worker[WIRE_ID + 1];
     uint64_t attempt;
-    double share;        /* the part of `work` that this worker does */
-    double progress;     /* of that, 0..1 */
-    double sent, heard;  /* the request; anything of this attempt, 0: nothing */
-    double acknowledged; /* when that was acknowledged last */
-    uint64_t seq;        /* the last message that came in order */
+    double share;        /* this worker's share of `work` */
+    double progress;     /* progress of that share, 0..1 */
+    double sent, heard;  /* times of sending the request and of the last message of this attempt; heard 0: none yet */
+    double acknowledged; /* time of the last acknowledgement */
+    uint64_t seq;        /* the last message that was received in order */
     uint64_t acked;      /* the last that was acknowledged */
     int ack_due;
     int accepted; /* by any worker: from then on it is not refused */
-    double since; /* since when it waits for a worker; 0: it does not */
+    double since; /* when it began to wait for a worker; 0: it does not wait */
     char refused[REFUSED_MAX][WIRE_ID + 1];
     size_t n_refused;
-    double retry; /* when these workers are asked again */
+    double retry; /* when these workers may be chosen again */
     ishow_error refusal;
-    /* what came */
-    ishow_buffer piece; /* the beginning of the next one */
-    size_t given;       /* samples of all pieces that came */
-    size_t part;        /* where another worker would continue */
+    /* received speech */
+    ishow_buffer piece; /* fragments of a piece that is not complete */
+    size_t given;       /* samples of all complete pieces */
+    size_t part;        /* position at which another worker would continue */
     uint64_t plan;
     float *tail;
     size_t n_tail;
 } call;
 
-typedef struct question { /* for a worker's front end */
+typedef struct question { /* a question for a worker's text front end */
     struct question *next;
     uint64_t number;
     char *json;
@@ -85,23 +85,23 @@ struct gateway {
     size_t n_living;
     uint64_t numbers;
     ishow_engine_stats stats;
-    uint64_t dispatched, moved, refused; /* attempts; those that another worker had begun; refused ones */
+    uint64_t dispatched, moved, refused; /* attempts; those of utterances that another worker had begun; refused ones */
     /* what machines share: sharing.c */
-    pthread_mutex_t bucket_lock; /* bucket is opened */
+    pthread_mutex_t bucket_lock; /* guards opening the bucket */
     bucket *bucket;
     pthread_t sharer;
-    int shares; /* it runs */
+    int shares; /* the thread runs */
     pthread_cond_t shared_changed;
     json_t *shared;          /* id: entry of a voice */
     uint64_t lexicon;        /* revision of the pronunciations */
-    json_t *pending, *told;  /* changes of voices, and of pronunciations, that are to be written */
+    json_t *pending, *told;  /* changes of voices and of pronunciations that are not written yet */
     uint64_t asked, written; /* numbers of changes */
-    ishow_error share_error; /* of the last look */
-    json_t *obsolete;        /* the thread's own: replaced versions, with the moment and samples */
+    ishow_error share_error; /* of the last exchange with the bucket */
+    json_t *obsolete;        /* used by the thread only: replaced versions, each with its time and number of samples */
     question *questions;
     uint64_t n_questions;
-    json_t *gateways; /* id: what it says, and when (neighbours.c) */
-    double told_at;   /* to them */
+    json_t *gateways; /* by id: the last message and its time (neighbours.c) */
+    double told_at;   /* time of the last message to them */
     void (*leave)(void *self);
     void *leave_self;
 };
@@ -116,7 +116,8 @@ void neighbours_tell(gateway *g, double now, const char *state); /* "ready", "le
 void neighbours_hear(gateway *g, const json_t *beat, double now);
 void neighbours_forget(gateway *g, double now);
 json_t *neighbours_list(const gateway *g, double now);
-size_t neighbours_send_away(gateway *g, const char *name); /* those with this name or id; how many */
+size_t neighbours_send_away(gateway *g,
+                            const char *name); /* asks those with this name or id to leave; returns their number */
 
 /* call.c: the functions of an utterance. The lock is held where nothing else is said. */
 ishow_status call_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,
@@ -130,7 +131,7 @@ void call_words(ishow_utterance *utterance, const ishow_word **words, size_t *n)
 void call_free(ishow_utterance *utterance);
 void call_reference(call *u);
 void call_release(call *u);
-void call_push(call *u, piece *p);                                               /* lets the lock go meanwhile */
+void call_push(call *u, piece *p);                                               /* releases the lock meanwhile */
 void call_end(gateway *g, call *u, ishow_status status, const ishow_error *why); /* likewise */
 
 /* sharing.c: functions of an engine, which take the lock, and what other files need, with the lock */

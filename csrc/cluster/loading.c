@@ -21,7 +21,7 @@ typedef struct job {
 struct loader {
     ishow_engine *engine;
     bus *bus;
-    bucket *bucket; /* the thread's own; opened when it is needed */
+    bucket *bucket; /* used by the thread only; opened when first needed */
     void (*loaded)(void *self, const void *message, size_t n);
     void *self;
     pthread_t thread;
@@ -31,7 +31,7 @@ struct loader {
     /* under the lock */
     int stopping;
     job *first, **last;
-    json_t *voices; /* versions, the one that was used last at the end */
+    json_t *voices; /* versions, most recently used last */
     uint64_t lexicon;
 };
 
@@ -50,7 +50,7 @@ json_t *shared_read(bucket *k, const char *key, uint64_t *revision, ishow_error 
     return json_object();
 }
 
-/* With the lock. The place of a version, or the number of all. */
+/* The index of a version, or the number of versions when it is not there. The lock is held. */
 static size_t place_of(const loader *l, const char *version) {
     size_t i = 0;
     while (i < json_array_size(l->voices) && strcmp(json_string_value(json_array_get(l->voices, i)), version)) i++;
@@ -62,7 +62,7 @@ int loader_has(loader *l, const json_t *voice, uint64_t lexicon) {
     int has = l->lexicon >= lexicon;
     if (voice) {
         const size_t i = place_of(l, wire_text(voice, "version"));
-        if (i < json_array_size(l->voices)) { /* it is used now: to the end */
+        if (i < json_array_size(l->voices)) { /* moved to the end, as it is used now */
             json_t *version = json_incref(json_array_get(l->voices, i));
             json_array_remove(l->voices, i);
             json_array_append_new(l->voices, version);
@@ -97,7 +97,7 @@ static ishow_status load_lexicon(loader *l, ishow_error *error) {
     return ISHOW_OK;
 }
 
-/* Its samples, then the voice. */
+/* Loads the voice's samples, then installs the voice. */
 static ishow_status load_voice(loader *l, const json_t *entry, ishow_error *error) {
     const char *version = wire_text(entry, "version");
     const size_t n = (size_t)wire_whole(entry, "samples");
@@ -143,7 +143,9 @@ static void work_on(loader *l, const job *j) {
     if (old && load_lexicon(l, &error)) goto done;
     if (!loader_has(l, j->voice, j->lexicon)) load_voice(l, j->voice, &error);
 done:
-    if (error.status) ishow_log(ISHOW_LOG_WARN, "cluster", "what a request needs cannot be loaded: %s", error.message);
+    if (error.status)
+        ishow_log(ISHOW_LOG_WARN, "cluster", "a voice or pronunciations of a request cannot be loaded: %s",
+                  error.message);
 }
 
 static void *loader_main(void *self) {
@@ -193,7 +195,7 @@ ishow_status loader_open(loader **out, ishow_engine *engine, bus *b,
     *out = NULL;
     if (!l || !(l->voices = json_array())) {
         free(l);
-        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a worker could not be had.");
+        return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a worker.");
     }
     l->engine = engine;
     l->bus = b;

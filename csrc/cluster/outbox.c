@@ -1,4 +1,4 @@
-/* What utterances of a gateway need of it: its outgoing messages, and references to it. */
+/* A gateway's outgoing messages, and the reference count by which utterances keep it alive. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,13 +1,9 @@
-/* What machines share beside speech: voices and pronunciations that came over HTTP at any gateway, in a bucket of
- * JetStream.
- * - voices: {id: entry}; an entry has `id`, `version`, `language`, `text`, `seconds`, `rate`, `samples` and `by`, the
- *   name of its gateway
- * - lexicon: {name of a gateway: [what the front end is told]}
- * - VERSION.I: samples of a voice, SHARED_PART each. VERSION is the hash of all that makes it
- *
- * A gateway writes and reads the first two; each of its requests says which voice and which revision of the lexicon it
- * needs, and a worker loads what it lacks. A worker knows such a voice by its version, so that one which is replaced is
- * another voice. */
+/* Voices and pronunciations created over HTTP at any gateway, shared by all machines in a JetStream bucket. Its keys: -
+ * voices: {id: entry}; an entry has `id`, `version`, `language`, `text`, `seconds`, `rate`, `samples` and `by`, the
+ * name of its gateway - lexicon: {name of a gateway: [questions for the front end]} - VERSION.I: samples of a voice,
+ * SHARED_PART in each. VERSION is the hash of everything that makes the voice * A gateway writes and reads the first
+ * two. Each of its requests names the voice and the revision of the lexicon that it needs, and a worker loads what it
+ * lacks. A worker knows such a voice by its version, so a replaced voice counts as a different one. */
 #ifndef ISHOW_CLUSTER_SHARED_H
 #define ISHOW_CLUSTER_SHARED_H
 
@@ -24,21 +20,23 @@ static inline void shared_part_key(char out[64], const char *version, size_t par
     snprintf(out, 64, "%.*s.%zu", SHARED_VERSION, version, part);
 }
 
-/* The value as JSON; an empty object where there is none. NULL: the error is set. */
+/* The value as JSON, an empty object when there is no value. NULL: the error is set. */
 json_t *shared_read(bucket *k, const char *key, uint64_t *revision, ishow_error *error);
 
 /* ---- a worker ---- */
 
-/* A thread that loads what requests need. All of it may be called from any thread. */
+/* A thread that loads the voices and pronunciations that requests need. All functions may be called from any thread. */
 typedef struct loader loader;
 
-/* loaded(self, message, n) is called on that thread with the message that waited, when it may go on. */
+/* loaded(self, message, n) is called on that thread with each message given to loader_ask, once its voice and
+ * pronunciations are loaded, or cannot be. */
 ishow_status loader_open(loader **out, ishow_engine *engine, bus *b,
                          void (*loaded)(void *self, const void *message, size_t n), void *self, ishow_error *error);
 
-/* 1: what a request needs is here. */
+/* 1: the voice and pronunciations of a request are loaded. */
 int loader_has(loader *l, const json_t *voice, uint64_t lexicon);
-/* The message is copied, and given to `loaded` when what it needs is here or cannot be had. */
+/* Loads the voice and pronunciations of a message, which is copied and given to `loaded` afterwards, also on failure.
+ */
 void loader_ask(loader *l, const json_t *voice, uint64_t lexicon, const void *message, size_t n);
 
 /* The versions of the voices that are loaded, as a JSON array. */

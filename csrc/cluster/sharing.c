@@ -1,5 +1,5 @@
-/* A gateway's side of shared.h: voices and pronunciations that came to it are written for all machines, those of other
- * gateways are read every second. One thread does both. Questions for a front end go to a worker. */
+/* A gateway's side of shared.h: it writes voices and pronunciations that it received for all machines, and reads those
+ * of other gateways every second. One thread does both. Questions for a front end go to a worker. */
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 
 enum { TRIES = 8 };
 static const double LOOK_SECONDS = 1;
-static const double WRITE_SECONDS = 10;    /* that a change waits to be written */
-static const double ANSWER_SECONDS = 10;   /* that a question waits for its answer */
-static const double OBSOLETE_SECONDS = 60; /* after which the audio of a replaced voice is removed: an utterance may
-                                              still move to another worker */
+static const double WRITE_SECONDS = 10;    /* seconds that a change waits to be written */
+static const double ANSWER_SECONDS = 10;   /* seconds that a question waits for its answer */
+static const double OBSOLETE_SECONDS = 60; /* seconds after which the audio of a replaced voice is removed; until then
+                                              an utterance may still move to another worker */
 
 static gateway *of(ishow_engine *engine) { return (gateway *)(void *)engine; }
 
@@ -28,7 +28,8 @@ static bucket *open_bucket(gateway *g, ishow_error *error) {
 
 /* ---- the thread ---- */
 
-/* Reads an object, applies `change` to it where there is one, and writes it, again while others write it too. */
+/* Reads an object. If there is a `change`, applies it and writes the object; starts again when another gateway has
+ * written it meanwhile. */
 static json_t *exchange(bucket *k, const char *key, json_t *change, uint64_t *revision, ishow_error *error) {
     for (int i = 0; i < TRIES; i++) {
         json_t *all = shared_read(k, key, revision, error), *value, *before = json_deep_copy(all);
@@ -44,8 +45,9 @@ static json_t *exchange(bucket *k, const char *key, json_t *change, uint64_t *re
         json_decref(before);
         if (same) return all;
         char *text = json_dumps(all, JSON_COMPACT);
-        const ishow_status status = text ? bucket_update(k, key, text, strlen(text), revision, error)
-                                         : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for what machines share");
+        const ishow_status status =
+            text ? bucket_update(k, key, text, strlen(text), revision, error)
+                 : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for shared voices and pronunciations");
         free(text);
         if (!status) return all;
         json_decref(all);
@@ -54,7 +56,7 @@ static json_t *exchange(bucket *k, const char *key, json_t *change, uint64_t *re
     return NULL;
 }
 
-/* Notes the versions that were replaced, and removes the audio of those that are so for long. */
+/* Records replaced versions, and removes the audio of those that were replaced OBSOLETE_SECONDS ago. */
 static void sweep(gateway *g, bucket *k, const json_t *before, const json_t *after, double now) {
     const char *id, *version;
     json_t *entry, *gone;
@@ -77,7 +79,7 @@ static void sweep(gateway *g, bucket *k, const json_t *before, const json_t *aft
     }
 }
 
-/* Without the lock, which it takes for the result. */
+/* Called without the lock; takes it to store the result. */
 static void synchronise(gateway *g, json_t *voices, json_t *lexicon, uint64_t ticket) {
     ishow_error error = {0};
     uint64_t revision = 0, of_lexicon = 0;
@@ -91,11 +93,11 @@ static void synchronise(gateway *g, json_t *voices, json_t *lexicon, uint64_t ti
         g->shared = all;
         all = NULL;
         g->lexicon = of_lexicon;
-    } else { /* with the next look; what has come meanwhile is newer */
+    } else { /* tried again next time; changes that have arrived meanwhile are newer */
         json_object_update_missing(g->pending, voices);
         json_object_update_missing(g->told, lexicon);
         if (!g->share_error.status && (json_object_size(voices) || json_object_size(lexicon)))
-            ishow_log(ISHOW_LOG_WARN, "cluster", "other machines are not told of a change yet: %s", error.message);
+            ishow_log(ISHOW_LOG_WARN, "cluster", "a change has not reached other machines yet: %s", error.message);
     }
     g->share_error = error;
     if (words) g->share_error = (ishow_error){0};
@@ -130,7 +132,7 @@ static void *sharing_main(void *self) {
     return NULL;
 }
 
-/* Hands over a change and waits until it is written. The lock is held. */
+/* Queues a change and waits until it is written. The lock is held. */
 static ishow_status wait_written(gateway *g, ishow_error *error) {
     const uint64_t ticket = ++g->asked;
     struct timespec until;
@@ -150,7 +152,7 @@ ishow_status sharing_open(gateway *g, ishow_error *error) {
     g->told = json_object();
     g->obsolete = json_object();
     if (!g->shared || !g->pending || !g->told || !g->obsolete)
-        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a gateway could not be had.");
+        return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a gateway.");
     if (pthread_create(&g->sharer, NULL, sharing_main, g))
         return ishow_fail(error, ISHOW_EINTERNAL, "", "The gateway's thread could not be started.");
     g->shares = 1;
@@ -205,13 +207,13 @@ static void hash_voice(const ishow_voice *v, char out[SHARED_VERSION + 1]) {
     for (int i = 0; i < SHARED_VERSION / 2; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* Whether a voice of this name may come to this gateway. The lock is held. */
+/* Checks that a voice with this id may be created at this gateway. The lock is held. */
 static ishow_status may_come(const gateway *g, const char *id, ishow_error *error) {
     const json_t *other = json_object_get(g->shared, id);
     if (directory_voice(&g->directory, id))
         return ishow_fail(error, ISHOW_EINVAL, "id", "The configuration of the workers has a voice %s already.", id);
     if (other && strcmp(wire_text(other, "by"), g->name))
-        return ishow_fail(error, ISHOW_EINVAL, "id", "There is a voice %s already: it came to the gateway %s.", id,
+        return ishow_fail(error, ISHOW_EINVAL, "id", "There is a voice %s already, created at the gateway %s.", id,
                           wire_text(other, "by"));
     return ISHOW_OK;
 }
@@ -266,7 +268,7 @@ void sharing_install(ishow_engine *engine, ishow_prepared_voice *prepared) {
     new_voice *v = (new_voice *)(void *)prepared;
     pthread_mutex_lock(&g->lock);
     json_object_set(g->pending, wire_text(v->entry, "id"), v->entry);
-    wait_written(g, NULL); /* a failure is in the log, and it is tried again */
+    wait_written(g, NULL); /* a failure is logged, and the write is repeated */
     pthread_mutex_unlock(&g->lock);
     sharing_discard(prepared);
 }
@@ -282,12 +284,12 @@ ishow_status sharing_remove(ishow_engine *engine, const char *id, ishow_error *e
     }
     pthread_mutex_unlock(&g->lock);
     return own ? ISHOW_OK
-               : ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s' of this gateway's own", id);
+               : ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "no voice '%.64s' was created at this gateway", id);
 }
 
 /* ---- questions ---- */
 
-/* Gives a question to a worker and waits for its answer. Takes head. */
+/* Sends a question to a worker and waits for its answer. Takes head. */
 static ishow_status ask(gateway *g, json_t *head, char **out, ishow_error *error) {
     struct timespec until;
     question q = {0};
@@ -297,7 +299,7 @@ static ishow_status ask(gateway *g, json_t *head, char **out, ishow_error *error
     if (!p) {
         pthread_mutex_unlock(&g->lock);
         json_decref(head);
-        return ishow_fail(error, ISHOW_ESTATE, "", "No worker that could be asked is there.");
+        return ishow_fail(error, ISHOW_ESTATE, "", "There is no worker that could answer this.");
     }
     q.number = ++g->n_questions;
     q.next = g->questions;
@@ -312,7 +314,7 @@ static ishow_status ask(gateway *g, json_t *head, char **out, ishow_error *error
     while (*at != &q) at = &(*at)->next;
     *at = q.next;
     pthread_mutex_unlock(&g->lock);
-    if (!q.done) return ishow_fail(error, ISHOW_ETIMEOUT, "", "The worker that was asked does not answer.");
+    if (!q.done) return ishow_fail(error, ISHOW_ETIMEOUT, "", "The worker does not answer.");
     *out = q.json;
     if (q.error.status && error) *error = q.error;
     return q.error.status;
@@ -329,7 +331,7 @@ void sharing_answer(gateway *g, const json_t *head) {
     pthread_cond_broadcast(&g->shared_changed);
 }
 
-/* What a front end is told of pronunciations goes to all workers. */
+/* Changes of pronunciations go to the front ends of all workers. */
 static ishow_status tell(gateway *g, const char *json, char **out, ishow_error *error) {
     json_t *entries = json_loads(json, 0, NULL);
     ishow_error why = {0};

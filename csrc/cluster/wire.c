@@ -85,7 +85,7 @@ void wire_read_request(const json_t *from, ishow_request *out) {
         const json_t *value = json_object_get(from, field->name);
         if (field->kind == ISHOW_FIELD_SEED)
             out->seed = (uint64_t)json_integer_value(value);
-        else if (json_is_number(value)) /* a field of a later build stays at its default */
+        else if (json_is_number(value)) /* a field that this build does not know keeps its default */
             ishow_field_set(field, out, json_number_value(value));
     }
     out->text = json_string_value(json_object_get(from, "text"));

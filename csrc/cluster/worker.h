@@ -25,10 +25,11 @@ typedef struct task {
     size_t n, at;
     size_t given; /* samples of the pieces before it */
     parcel *first, **last;
-    size_t waiting;                  /* bytes of these */
-    double heard, sent, shown_alive; /* times of the last message from the gateway, to it, and of "alive" */
-    int ended;                       /* the end is among them */
-    int gone;                        /* to be freed */
+    size_t waiting; /* bytes of all parcels */
+    double heard, sent,
+        shown_alive; /* times of the last message received, of the last one sent, and of the last "alive" */
+    int ended;       /* the end has been sent */
+    int gone;        /* to be freed */
 } task;
 
 struct ishow_worker {

@@ -1,6 +1,6 @@
-/* Admission by estimated work: a request that cannot be spoken by its deadline behind those that were accepted is
- * refused at once, with the time after which it would be accepted. Utterances that would be late if shorter ones went
- * first are served by deadline instead. The lock is held in all functions. */
+/* Admission by estimated work. A request that would miss its deadline, given the accepted requests before it, is
+ * refused at once, with the time after which it would be accepted. An accepted utterance that would be late because
+ * shorter ones go first is served by its deadline instead. The lock is held in all functions. */
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -10,9 +10,11 @@
 static const double WINDOW = 0.25; /* seconds of work of one measurement */
 static const double NEWEST = 0.25; /* weight of a measurement in the average */
 static const double RESERVE = 0.1; /* share by which work may take longer than estimated */
-static const double SLACK = 0.1; /* share of the time to its deadline, by which one is served by it before it is late */
-static const double LATENESS = 0.1; /* share of the time to its deadline by which one that waits may be too late */
-static const double LISTENER_SECONDS = 10; /* after which speech without a deadline counts as due */
+static const double SLACK =
+    0.1; /* share of the time to its deadline: an utterance that would end later than this is served by deadline */
+static const double LATENESS =
+    0.1; /* share of the time to its deadline by which a waiting utterance may be late before it is refused */
+static const double LISTENER_SECONDS = 10; /* seconds after which speech without a deadline counts as due */
 
 void admission_measure(ishow_engine *engine) {
     const double busy = engine->stats.busy_seconds - engine->measured_busy, work = engine->work - engine->measured_work;
@@ -45,7 +47,8 @@ void admission_insert(ishow_engine *engine, ishow_utterance *u) {
     u->urgent_by = INFINITY;
     ishow_utterance *before = engine->newest;
     while (before && before->due > u->due) before = before->previous;
-    if (before && before->due == u->due) u->due = nextafter(u->due, INFINITY); /* one after another, not side by side */
+    if (before && before->due == u->due)
+        u->due = nextafter(u->due, INFINITY); /* these run one after another, not in parallel */
     u->previous = before;
     u->next = before ? before->next : engine->living;
     *(u->next ? &u->next->previous : &engine->newest) = u;
@@ -56,8 +59,9 @@ void admission_insert(ishow_engine *engine, ishow_utterance *u) {
 static double seconds(const ishow_engine *engine, double work) { return work * (1 + RESERVE) / engine->rate; }
 
 static ishow_status refuse(const ishow_utterance *u, double wait, ishow_error *error) {
-    ishow_fail(error, ISHOW_EBUSY, "", "too much is waiting: this would be spoken %.0f s after its deadline of %g s",
-               ceil(wait), u->deadline - u->reader.submitted);
+    ishow_fail(error, ISHOW_EBUSY, "",
+               "too much work is waiting: this would be finished %.0f s after its deadline of %g s", ceil(wait),
+               u->deadline - u->reader.submitted);
     if (error) error->retry_after = wait;
     return ISHOW_EBUSY;
 }
@@ -75,7 +79,7 @@ ishow_status admission_check(const ishow_engine *engine, const ishow_utterance *
         if (error && engine->rate > 0) error->retry_after = seconds(engine, all / (double)engine->n_living);
         return ISHOW_EBUSY;
     }
-    /* Without others it is tried, however long it may take: waiting would not help. */
+    /* With no other utterance the request is accepted, however long it takes, since waiting would not help. */
     if (engine->rate <= 0 || !engine->n_living) return ISHOW_OK;
     if (u->deadline > 0) wait = u->reader.submitted + seconds(engine, before) - u->deadline;
     if (wait > 0) return refuse(u, wait, error);
@@ -96,7 +100,7 @@ static int next_level(const ishow_engine *engine, long below, int *level) {
     return found;
 }
 
-/* Nothing of it is spoken yet, and when it can be, its deadline will have passed by far. */
+/* 1 when none of the utterance has been spoken and its deadline would have passed by far before it could be. */
 static int hopeless(const ishow_utterance *u, double done) {
     return u->deadline > 0 && u->state != UTTERANCE_PREPARING && !u->in_flight && u->admitted == u->resumed &&
            done - u->deadline > LATENESS * (u->deadline - u->reader.submitted);

@@ -7,10 +7,10 @@
 /* Measures the engine's rate, frames x calls a second of work. */
 void admission_measure(ishow_engine *engine);
 
-/* A chunk of u that was planned with so much work becomes a row of `work`. again: it was one before. */
+/* Accounts for a chunk of u, planned with `planned` work, that becomes a row of `work`. again: it was a row before. */
 void admission_row(ishow_engine *engine, ishow_utterance *u, double planned, double work, int again);
 
-/* About the work of u, by its text, voice and path. */
+/* Estimated work of u, from its text, voice and path. */
 double admission_estimate(const ishow_engine *engine, const ishow_utterance *u);
 
 /* EBUSY, with retry_after where it is known: the queue is full, or u, which is not in the list yet, or one that was
@@ -20,7 +20,7 @@ ishow_status admission_check(const ishow_engine *engine, const ishow_utterance *
 /* Puts u into the list of live utterances, which is in order of `due`. */
 void admission_insert(ishow_engine *engine, ishow_utterance *u);
 
-/* Sets urgent_by of all; or returns an utterance that waits and would be far too late, with EBUSY in *error. */
+/* Sets urgent_by of all utterances, or returns a waiting one that would be far too late, with EBUSY in *error. */
 ishow_utterance *admission_review(ishow_engine *engine, ishow_error *error);
 
 #endif

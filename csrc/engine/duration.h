@@ -1,4 +1,4 @@
-/* How long a text takes to say; plan.h has what a voice's own pace makes of it. */
+/* Estimates how long a text takes to say; plan.h applies a voice's own pace. */
 #ifndef ISHOW_ENGINE_DURATION_H
 #define ISHOW_ENGINE_DURATION_H
 

@@ -1,5 +1,5 @@
-/* What the model's encoder and duration predictor need and give, for a whole row (render.c) or a reference alone
- * (prompt.c). The inference thread, without the lock. */
+/* Calls the model's encoder and duration predictor, for a whole row (render.c) or for a reference alone (prompt.c). The
+ * inference thread, without the lock. */
 #include <string.h>
 
 #include "engine/internal.h"

@@ -25,10 +25,10 @@ typedef enum ishow_field_kind {
 } ishow_field_kind;
 
 typedef struct ishow_field {
-    const char *name;    /* in a request over HTTP, and in errors */
-    const char *option;  /* keyword in Python, option of the command line, axis of a sweep. Two fields with the same one
-                            are its first and second part */
-    const char *setting; /* key in the configuration's section; NULL: only a request sets it */
+    const char *name;     /* in a request over HTTP, and in errors */
+    const char *option;   /* keyword in Python, option of the command line, axis of a sweep. Two fields with the same
+                             option are the first and second element of its pair */
+    const char *setting;  /* key in the configuration's section; NULL: only a request sets it */
     const char *negation; /* command-line option that switches a boolean off; NULL: its option switches it on */
     ishow_field_kind kind;
     int needed;                        /* 1: required in a request */
@@ -48,7 +48,7 @@ typedef struct ishow_fields {
 ISHOW_API extern const ishow_fields
     ishow_request_fields; /* of ishow_request. Rows with a setting are the section [sampling] */
 ISHOW_API extern const ishow_fields
-    ishow_feed_fields; /* of ishow_request too: what a text that comes in pieces has besides */
+    ishow_feed_fields; /* also of ishow_request: further fields of a text that arrives in pieces */
 ISHOW_API extern const ishow_fields
     ishow_engine_fields; /* of ishow_engine_options: the section [engine]; name, option and setting are the same */
 

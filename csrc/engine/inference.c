@@ -48,7 +48,7 @@ static ishow_scheduling_key key_of(const ishow_engine *engine, const ishow_utter
                                   ishow_remaining_work(work, later, work, engine->work - u->since)};
 }
 
-/* Its unread audio has reached the limit. */
+/* 1 when the unread audio of u has reached its limit. */
 static int waits_for_reader(const ishow_utterance *u) {
     return u->ahead > 0 && (double)u->reader.unread > u->ahead * u->reader.timings.sample_rate;
 }
@@ -66,8 +66,8 @@ static ishow_utterance *next_row(const ishow_engine *engine) {
     return best;
 }
 
-/* A slot for the next chunk of u. The last one is kept for a chunk that would otherwise wait longer than it takes: half
- * the work that any row in flight has left, or less, or of higher priority, or due before them. */
+/* A slot for the next chunk of u. The last slot is kept for a chunk that would otherwise wait longer than it takes: one
+ * with at most half the work that any row in flight has left, one of higher priority, or one due before them. */
 static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
     job *found = NULL;
     size_t n_free = 0;

@@ -1,9 +1,7 @@
-/* The cache of references: what a model's steps need of a voice's reference at one time is computed once, from the
- * reference alone, kept in the tensor cache by voice, time and model, and read by every row that asks for it.
- *
- * What is kept depends on nothing else of a request: its noise has a fixed seed, and the reference moves on the
- * straight line from that noise to its mel. So the same request gives the same samples, whatever was spoken or evicted
- * before. */
+/* The cache of references: for each voice, time and model, the keys and values that the steps read are computed once,
+ * from the reference alone, and kept in the tensor cache. * They depend on nothing else of a request: the noise has a
+ * fixed seed, and the reference moves on the straight line from that noise to its mel. So the same request gives the
+ * same samples, whatever was spoken or evicted before. */
 #include <string.h>
 
 #include "engine/internal.h"
@@ -11,7 +9,7 @@
 static const uint64_t NOISE_SEED = 0x70726f6d7074;
 enum { TEXT_REACH = 12 }; /* frames that the four text blocks of a published model reach to either side */
 
-/* Why no reference is kept for a row, as far as its model and lengths are concerned. */
+/* 1 when the model, the request and the row's lengths allow that the reference is left out. */
 static int possible(const ishow_engine *engine, const job *j) {
     const ishow_backend *backend = &engine->backend;
     return j->utterance->prompt_cache && backend->prompt && backend->info.one_branch && j->ref_frames >= 2 &&
@@ -51,7 +49,7 @@ int prompt_plan(ishow_engine *engine, job *j) {
     return 1;
 }
 
-/* Key of what depends on the model, the voice and the reference's tokens alone. */
+/* Cache key of data that depends only on the model, the voice and the reference's tokens. */
 static ishow_cache_key reference_key(const ishow_engine *engine, const job *j) {
     const ishow_model_info *info = &engine->backend.info;
     const chunk *c = &j->utterance->chunks[j->index];
@@ -83,7 +81,7 @@ static ishow_status encode(ishow_engine *engine, const job *j, ishow_cache_key k
     return status;
 }
 
-/* What the next call of j needs of its reference, from the cache or the model. *out is counted. */
+/* The keys and values of its reference that the next call of j needs, from the cache or the model. *out is counted. */
 static ishow_status prompt(ishow_engine *engine, const job *j, const float *mod, ishow_cache_entry **out,
                            ishow_error *error) {
     const ishow_backend *backend = &engine->backend;

@@ -141,6 +141,6 @@ void reader_timings(reader *r, ishow_timings *out) {
 }
 
 void reader_words(const reader *r, const ishow_word **words, size_t *n) {
-    *words = r->current ? r->current->words : NULL; /* only the caller's thread changes what is current */
+    *words = r->current ? r->current->words : NULL; /* only the caller's thread changes `current` */
     *n = r->current ? r->current->n_words : 0;
 }

@@ -27,7 +27,7 @@ void piece_free(piece *piece); /* NULL allowed */
 typedef struct reader {
     pthread_mutex_t *lock;     /* the engine's */
     ishow_engine_stats *stats; /* likewise */
-    pthread_cond_t changed;    /* something new for the caller, who may wait until ishow_deadline */
+    pthread_cond_t changed;    /* signalled when there is something new for the caller; uses CLOCK_MONOTONIC */
     void (*notify)(void *user);
     void *user;
     int notifying; /* running calls of notify */
@@ -39,7 +39,7 @@ typedef struct reader {
     piece *first, *last, *current;
     size_t unread;    /* samples in first..last */
     double submitted; /* by ishow_now(), like the next */
-    double began;     /* submitted, or when the first part of a text that comes in pieces was taken */
+    double began;     /* `submitted`, or the time at which the first part of a text that arrives in pieces was taken */
     ishow_timings timings;
 } reader;
 
@@ -47,17 +47,18 @@ void reader_init(reader *r, pthread_mutex_t *lock, ishow_engine_stats *stats, vo
 void reader_destroy(reader *r); /* without the lock, by its last user */
 
 /* For the engine's threads. */
-void reader_tell(reader *r);           /* its caller finds something new */
-void reader_push(reader *r, piece *p); /* takes the piece over, counts its audio, and tells */
-/* Sets how it ended, and counts that; whoever calls it then tells. `error` NULL: none. */
+void reader_tell(reader *r);           /* wakes and notifies the caller */
+void reader_push(reader *r, piece *p); /* takes the piece, counts its audio, and calls reader_tell */
+/* Sets the final status and counts it; the caller of this function then calls reader_tell. `error` NULL: none. */
 void reader_end(reader *r, ishow_status status, const ishow_error *error);
 
 /* For the caller, as engine.h says. */
 ishow_status reader_next(reader *r, double timeout, const float **samples, size_t *n, ishow_error *error);
-void reader_cancel(reader *r);                                           /* drops what is unread */
-void reader_detach(reader *r);                                           /* no notify runs or begins from here on */
-void reader_timings(reader *r, ishow_timings *out);                      /* without the lock, like the next */
+void reader_cancel(reader *r);                      /* drops what is unread */
+void reader_detach(reader *r);                      /* after it returns, notify neither runs nor is called */
+void reader_timings(reader *r, ishow_timings *out); /* without the lock, like the next */
 void reader_words(const reader *r, const ishow_word **words, size_t *n); /* of the last piece that was read */
-ishow_status reader_failed(const reader *r, ishow_error *error); /* why nothing more comes: cancelled, or ended badly */
+ishow_status reader_failed(
+    const reader *r, ishow_error *error); /* the status by which it was cancelled or has failed; ISHOW_OK: neither */
 
 #endif

@@ -17,7 +17,7 @@ ishow_status local_ask_frontend(ishow_engine *engine, const char *verb, const ch
     return engine->frontend.ask(engine->frontend.self, verb, json, out, error);
 }
 
-/* With the lock: languages of all voices, and that of the one that speaks. */
+/* Writes the languages of all voices, and that of the request's voice. The lock is held. */
 static void write_voices(ishow_engine *engine, const voice *speaks, ishow_buffer *out) {
     const char *comma = "";
     ishow_buffer_text(out, ",\"language\":");

@@ -1,5 +1,5 @@
-/* Where the samples of voices are. They are needed only when a voice's mel is not in the cache, so they lie in a file
- * without a name, and the kernel loads them on demand: hundreds of voices that nobody uses take no memory. */
+/* Storage of voices' samples. They are needed only while a voice's mel is not in the cache, so they are kept in an
+ * unnamed file that the kernel loads on demand; voices that nobody uses take no memory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Times of words: chunks carry the words' places in the given text, which get times when the frames are known. */
+/* Times of words: a chunk has the positions of its words in the given text; their times are set once its frames are
+ * known. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -75,9 +75,9 @@ double ishow_path_work(const ishow_path *path, int first, size_t frames, size_t 
 /* The reference at the beginning of a row whose keys and values are known at the time of a call: a step computes the
  * other frames alone, and leaves x of the reference as it is. */
 typedef struct ishow_prompt {
-    const void *kept;          /* what the backend's `prompt` made for this time */
+    const void *kept;          /* the result of the backend's `prompt` for this time */
     size_t frames;             /* of the reference, less than those of the row */
-    const unsigned char *live; /* [frames] 1: computed all the same, because text that is to be said is in its h */
+    const unsigned char *live; /* [frames] 1: computed anyway, because its h depends on the text to be spoken */
 } ishow_prompt;
 
 /* One row of one model call. Pointers are borrowed for the call. */
@@ -105,9 +105,9 @@ size_t ishow_step_split_floats(const ishow_step_row *rows, size_t n_rows, size_t
 ishow_status ishow_step_split(ishow_step_fn step, void *self, const ishow_step_row *rows, size_t n_rows, size_t n_mels,
                               size_t dim, ishow_step_row *calls, float *split, ishow_error *error);
 
-/* Who is next, among rows in flight and among chunks that wait for a row: the higher priority; among equals the earlier
- * deadline of those that would miss theirs otherwise; then the smaller `remaining`, so that a short message never waits
- * for the end of a long one and as many as possible are done soon. */
+/* Order of rows in flight, and of chunks that wait for a row: the higher priority first; among equals, rows that would
+ * otherwise miss their deadline, by deadline; then the smaller `remaining`, so that a short message never waits for the
+ * end of a long one and as many as possible finish soon. */
 typedef struct ishow_scheduling_key {
     int priority;
     double urgent_by; /* by ishow_now(); INFINITY: not urgent */

@@ -1,10 +1,7 @@
-/* The step scheduler.
- *
- * Every model call advances the rows with the first scheduling keys. Rows share no accumulator, time or random state.
- * Memory is allocated when a row is added, never in a step.
- *
- * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), is made of two calls x += dt v: after the first call
- * x0 - xm is kept, and it is added after the second. */
+/* The step scheduler. * Every model call advances the rows that come first by their scheduling keys. Rows share no
+ * accumulator, time or random state. Memory is allocated when a row is added, never in a step. * A midpoint step x0 +
+ * dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), consists of two calls x += dt v: after the first call x0 - xm is kept,
+ * and it is added after the second. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +109,7 @@ static int goes_before(const ishow_scheduler *scheduler, const slot *a, const sl
     return ishow_goes_before(x, y) || (!ishow_goes_before(y, x) && a->arrived < b->arrived);
 }
 
-/* The row with the first scheduling key; NULL: there is none. */
+/* The row that comes first by its scheduling key; NULL: there is none. */
 static slot *lead(const ishow_scheduler *scheduler) {
     slot *best = NULL;
     for (size_t i = 0; i < scheduler->options.max_rows; i++) {

@@ -115,8 +115,8 @@ static int has_avx512(void) {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
 }
-/* 1 when this process may use the tile registers, which Linux grants on request, permanently and for all threads
- * (Documentation/arch/x86/xstate.rst); afterwards it rejects signal stacks too small for their additional 8 KiB. */
+/* 1 when this process may use the tile registers. Linux grants them on request, permanently and for all threads
+ * (Documentation/arch/x86/xstate.rst); afterwards it rejects signal stacks that are too small for 8 KiB more. */
 static int has_amx(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, TILES = 1 << 24, BF16 = 1 << 22, INT8 = 1 << 25 };
     unsigned a, b, c, d;

@@ -87,7 +87,7 @@ static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond,
     size_t n_tokens = in->n_tokens;
     if (aligned && n_tokens < model->manifest.min_tokens) { /* filler tokens are masked in the text blocks */
         int64_t *padded = workspace(model, model->manifest.min_tokens, sizeof *padded);
-        if (!padded) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
+        if (!padded) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the text.");
         memset(padded, 0, model->manifest.min_tokens * sizeof *padded);
         memcpy(padded, tokens, n_tokens * sizeof *padded);
         tokens = padded;
@@ -119,7 +119,7 @@ static ishow_status modulate_some(aoti *model, const float *t, const float *guid
                    error);
     }
     float *all = workspace(model, least * (width + 2), sizeof *all);
-    if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the modulation could not be had.");
+    if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the modulation.");
     float *times = all + least * width, *strengths = times + least;
     for (size_t i = 0; i < least; i++) {
         times[i] = t[i < n ? i : n - 1];
@@ -156,7 +156,7 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n_rows, 
         if (status) return status;
         if (row->h_uncond != row->h_cond + branch) {
             float *joined = workspace(model, 2 * branch, sizeof *joined);
-            if (!joined) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a step could not be had.");
+            if (!joined) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a step.");
             memcpy(joined, row->h_cond, branch * sizeof *joined);
             memcpy(joined + branch, row->h_uncond ? row->h_uncond : row->h_cond,
                    branch * sizeof *joined); /* the graph needs both branches; with cfg 0 the second has no effect */
@@ -199,7 +199,7 @@ static ishow_status durations(void *self, const int64_t *tokens, size_t n, float
         return run(model, ISHOW_GRAPH_DURATIONS, &input, 1, (int64_t[]){1, (int64_t)n}, 2, &frames_out, 1, error);
     }
     int64_t *padded = workspace(model, 2 * least, sizeof *padded);
-    if (!padded) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the durations could not be had.");
+    if (!padded) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the durations.");
     memset(padded, 0, least * sizeof *padded);
     memcpy(padded, tokens, n * sizeof *padded);
     float *all = (float *)(void *)(padded + least);
@@ -229,7 +229,7 @@ ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *optio
     if (!realpath(options->package_dir, dir))
         return ishow_fail(error, ISHOW_ENOTFOUND, "", "There is no compiled package in %s.", options->package_dir);
     model = calloc(1, sizeof *model);
-    if (!model) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a model could not be had.");
+    if (!model) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a model.");
     ishow_handle_made();
     model->threads = options->threads ? options->threads : ishow_cores();
     if ((status = ishow_manifest_read(&model->manifest, dir, error)) ||

@@ -48,8 +48,8 @@ ishow_status ishow_cuda_driver_open(ishow_cuda_driver *out, ishow_error *error) 
     }
     if ((result = out->init(0)) || (result = out->device_count(&count)) || count < 1) {
         const char *text = NULL;
-        if (!result || out->error_text(result, &text) || !text) text = "it knows of no device";
-        ishow_fail(error, ISHOW_ENOTFOUND, "backend", "The NVIDIA driver is of no use here: %s.", text);
+        if (!result || out->error_text(result, &text) || !text) text = "it finds no device";
+        ishow_fail(error, ISHOW_ENOTFOUND, "backend", "The NVIDIA driver cannot be used: %s.", text);
         goto failed;
     }
     if (out->device_get(&out->device, 0) || out->device_name(name, sizeof name, out->device) ||

@@ -35,7 +35,7 @@ ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *o
     m->k = chosen;
     m->pool = thread_pool_create(options->threads ? options->threads : ishow_cores());
     m->workspaces = m->pool ? calloc((size_t)thread_pool_threads(m->pool), sizeof *m->workspaces) : NULL;
-    if (!m->workspaces) status = ishow_fail(error, ISHOW_ENOMEM, "", "The threads of the model could not be had.");
+    if (!m->workspaces) status = ishow_fail(error, ISHOW_ENOMEM, "", "The model's threads could not be started.");
     if (!status) status = native_load(m, options->model, error);
     if (status) {
         close_model(m);

@@ -1,5 +1,5 @@
 /* The source-filter head of the vocoder: a pulse train at the predicted pitch, and noise, both filtered in the STFT
- * domain. Twin: ishowtts/model/source_filter.py, which explains the formulas. */
+ * domain. The same in Python, with the formulas: ishowtts/model/source_filter.py. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

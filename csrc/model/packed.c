@@ -87,7 +87,7 @@ static void write_lines(packed *p, const void *data, size_t bytes) {
         return;
     }
     ishow_log(ISHOW_LOG_WARN, "model",
-              "Packed weights could not be kept in %s (%s); they are packed again at the next start.", p->partial,
+              "Packed weights could not be stored in %s (%s); they are packed again at the next start.", p->partial,
               strerror(errno));
     fclose(p->out);
     p->out = NULL;

@@ -95,7 +95,7 @@ ishow_status tensor_file_open(tensor_file **out, const char *path, ishow_error *
             !width_of(json_string_value(json_object_get(entry, "dtype"))))
             continue; /* counters from training; never read */
         if (strcmp(name, "__metadata__") && !locate(file, entry, &type, &begin, &n)) {
-            status = bad(file, name, "lies outside the file or has a type that is not understood", error);
+            status = bad(file, name, "is outside the file or has an unknown type", error);
             goto done;
         }
     }
@@ -179,7 +179,7 @@ ishow_status tensor_read(const tensor_file *file, const char *name, const size_t
     }
     if (!ishow_all_finite(values, n)) {
         free(values);
-        return bad(file, name, "holds values that are no finite numbers", error);
+        return bad(file, name, "holds values that are not finite", error);
     }
     *out = values;
     return ISHOW_OK;

@@ -147,9 +147,8 @@ ishow_status ishow_graph_run(const ishow_torch *torch, const ishow_graph *graph,
         goto done;
     }
     if (!has_shape(torch, result, out_sizes, out_ndim) || torch->data_ptr(result, &data) != 0) {
-        status =
-            ishow_fail(error, ISHOW_EMODEL, "",
-                       "The compiled graph %s answered with another shape than its manifest promises.", graph->name);
+        status = ishow_fail(error, ISHOW_EMODEL, "",
+                            "The compiled graph %s returned another shape than its manifest states.", graph->name);
         goto done;
     }
     size_t values = 1;

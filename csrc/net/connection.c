@@ -45,7 +45,7 @@ static int flush(connection *w) {
 static void on_ready(connection *w, uint32_t events) {
     if (!w->connected) return;
     if (w->out.failed) {
-        fail(w, "memory could not be had");
+        fail(w, "out of memory");
         return;
     }
     if ((events & EPOLLOUT) && !flush(w)) return;
@@ -60,7 +60,7 @@ static void on_ready(connection *w, uint32_t events) {
             return;
         }
         w->data(w->self, w->loop->read_buffer, n);
-        if (!w->connected || w->task.easy != easy) return; /* closed before it was connected */
+        if (!w->connected || w->task.easy != easy) return; /* closed, and possibly opened again, by the callback */
     }
     w->unread = w->loop->unread = 1;
 }
@@ -81,7 +81,7 @@ static void on_connected(loop_task *task, CURLcode code) {
     if (w->next) w->next->prev = w;
     w->loop->connections = w;
     watch(w, EPOLLIN | EPOLLRDHUP);
-    /* Reading at once binds the connection to its handle; otherwise libcurl might close it as an idle one. */
+    /* Reading at once binds the connection to its handle; otherwise libcurl might close it as idle. */
     w->unread = w->loop->unread = 1;
     w->opened(w->self);
 }

@@ -8,7 +8,7 @@
 #include "base/base.h"
 #include "net/loop.h"
 
-enum { STREAM_BYTES_MIN = 1 }; /* a second, over `seconds`: less is a stream that has died */
+enum { STREAM_BYTES_MIN = 1 }; /* bytes per second, measured over `seconds`; a slower stream counts as dead */
 
 static size_t on_body(char *data, size_t one, size_t n, void *self) {
     http_call *c = self;
@@ -95,8 +95,8 @@ static void last_free(last_call *c) {
 
 static void on_last_answer(void *self, long status, const char *fault) {
     if (status != 200)
-        ishow_log(ISHOW_LOG_INFO, "net", "a last request was not taken: %s (HTTP %ld)", status ? "refused" : fault,
-                  status);
+        ishow_log(ISHOW_LOG_INFO, "net", "the last request of a session failed: %s (HTTP %ld)",
+                  status ? "refused" : fault, status);
     last_free(self);
 }
 

@@ -113,7 +113,7 @@ void net_loop_process(net_loop *loop) {
             int mask = (what & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (what & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                        (what & EPOLLERR ? CURL_CSELECT_ERR : 0);
             curl_multi_socket_action(loop->multi, (curl_socket_t)(whose >> 1), mask, &running);
-        } else { /* not freed meanwhile: its owner frees it outside of this loop */
+        } else { /* not freed meanwhile: owners free connections outside this loop */
             connection *w = (connection *)(uintptr_t)whose;
             w->ready(w, events[i].events);
         }

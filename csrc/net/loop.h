@@ -32,7 +32,7 @@ typedef struct net_loop {
 
 /* Opens a zeroed loop. 0: out of memory or descriptors; call net_loop_close in any case. */
 int net_loop_open(net_loop *loop);
-void net_loop_close(net_loop *loop); /* after the last of its connections and calls but those of http_send_last */
+void net_loop_close(net_loop *loop); /* after all its connections and calls, except those of http_send_last */
 /* ishow_now() at which process must be called although the descriptor is not readable; 0: now, INFINITY: no timer. */
 double net_loop_due(const net_loop *loop);
 /* Handles all due events without waiting, and calls back. One call handles a bounded amount. */
@@ -53,7 +53,7 @@ struct connection {
     connection *prev, *next;
     int connected, fd, unread;                     /* all zero: closed */
     uint32_t watched;                              /* epoll events */
-    void (*ready)(connection *w, uint32_t events); /* the loop's call: epoll events, 0: unread bytes only */
+    void (*ready)(connection *w, uint32_t events); /* called by the loop with epoll events; 0: there are unread bytes */
     ishow_buffer out;
     size_t sent;
     void *self;
@@ -88,10 +88,10 @@ typedef struct http_request {
     const char *const *headers; /* NULL-terminated "Name: value" list, may hold secrets; NULL: none */
     const char *body;           /* of a POST; NULL: a GET */
     const char *ca_file;
-    double seconds; /* for the whole answer; of a stream, without a byte of it */
-    size_t most;    /* bytes of the answer, or of one that is no 200 where there is a `piece` */
-    /* Takes a 200's body as it comes, which may have no end; 0 breaks it off. Must not end the call. NULL: the body is
-     * kept. */
+    double seconds; /* limit for the whole response; of a stream, limit of the time without data */
+    size_t most;    /* maximum bytes of the response; with `piece`, of a response other than 200 */
+    /* Receives the body of a 200 in pieces; it may be endless. Returning 0 aborts the call. Must not end the call.
+     * NULL: the body is collected. */
     int (*piece)(void *self, const char *data, size_t n);
 } http_request;
 
@@ -99,9 +99,9 @@ typedef struct http_request {
 int http_send(http_call *c, net_loop *loop, const http_request *request);
 void http_end(http_call *c); /* cancels, frees the body; may be repeated */
 
-/* Sends a request whose answer nobody takes, such as a farewell; the loop owns it. 0: out of memory. */
+/* Sends a request whose response is ignored, such as the end of a session; the loop owns it. 0: out of memory. */
 int http_send_last(net_loop *loop, const http_request *request);
-/* Waits until those requests are answered, at most so long; what is not answered then is given up. */
+/* Waits at most so long until those requests are answered; the others are cancelled. */
 void http_finish(net_loop *loop, double seconds);
 
 #endif

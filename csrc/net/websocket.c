@@ -24,7 +24,7 @@ static void fail(websocket *w, const char *format, ...) {
     w->closed(w->self, why);
 }
 
-/* ---- wslay's side ---- */
+/* ---- callbacks of wslay ---- */
 
 static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *data, size_t n, int flags, void *self) {
     websocket *w = self;
@@ -118,21 +118,21 @@ static int take_head(websocket *w) {
     w->taken = n + 2;
     if (wslay_event_context_client_init(&w->frames, &calls, w)) {
         w->frames = NULL;
-        fail(w, "memory could not be had");
+        fail(w, "out of memory");
         return 0;
     }
     wslay_event_config_set_max_recv_msg_length(w->frames, w->most);
     return 1;
 }
 
-/* ---- the connection's side ---- */
+/* ---- callbacks of the connection ---- */
 
 static void on_wire_opened(void *self) {
     websocket *w = self;
     unsigned char nonce[NONCE];
     char request[1280];
     if (getrandom(nonce, sizeof nonce, GRND_NONBLOCK) != (ssize_t)sizeof nonce) {
-        fail(w, "random numbers could not be had");
+        fail(w, "no random numbers are available");
         return;
     }
     base64(w->key, sizeof w->key, nonce, sizeof nonce);
@@ -183,7 +183,7 @@ static void on_wire_data(void *self, char *data, size_t n) {
     w->heard(w->self, n);
     if (!w->closing) {
         if (w->in.failed)
-            fail(w, "memory could not be had");
+            fail(w, "out of memory");
         else
             take(w);
     }
@@ -193,7 +193,7 @@ static void on_wire_data(void *self, char *data, size_t n) {
 
 static void on_wire_closed(void *self, const char *why) { fail(self, "%s", why); }
 
-/* 0: url is no address of a WebSocket, or memory ran out. */
+/* 0: url is not the address of a WebSocket, or out of memory. */
 static int split_url(websocket *w, const char *url, int *tls) {
     CURLU *parts = curl_url();
     char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL, *query = NULL;

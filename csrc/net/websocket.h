@@ -1,4 +1,5 @@
-/* The client's side of a WebSocket: the handshake is done here, frames are wslay's, bytes go over a connection. */
+/* The client's side of a WebSocket: it does the handshake, wslay reads and writes frames, and a connection transports
+ * them. */
 #ifndef ISHOW_NET_WEBSOCKET_H
 #define ISHOW_NET_WEBSOCKET_H
 
@@ -11,10 +12,10 @@ typedef struct websocket {
     wslay_event_context_ptr frames; /* NULL before the handshake is done */
     ishow_buffer in;                /* bytes that wslay has not read, or the response's head */
     size_t taken, most;
-    int busy, closing; /* closed from inside a call of ours: freed when that call ends */
+    int busy, closing; /* closed from inside one of its own callbacks: freed when that callback returns */
     char key[32], host[280], path[640];
     void *self;
-    /* The first two may send and close; `closed` is called after all is closed. */
+    /* The first two may send and close; `closed` is called when everything is closed. */
     void (*opened)(void *self);
     void (*message)(void *self, const unsigned char *data, size_t n);
     void (*closed)(void *self, const char *why);

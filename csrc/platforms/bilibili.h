@@ -29,7 +29,7 @@ typedef struct bilibili_packet {
  * larger commands are skipped. */
 #define BILIBILI_FRAME_SECONDS 0.1
 enum { BILIBILI_COMMAND_BYTES_MAX = 256 * 1024 };
-extern const char ishow_bilibili_too_slow[]; /* then returned by ishow_bilibili_unpack */
+extern const char ishow_bilibili_too_slow[]; /* the result of ishow_bilibili_unpack when the time limit is reached */
 
 /* Calls take for each packet of a frame, including those in compressed ones; stops when take returns 0. inflate_max:
  * most decompressed bytes of all packets; seconds: time limit, checked before each packet and each piece of
@@ -37,7 +37,7 @@ extern const char ishow_bilibili_too_slow[]; /* then returned by ishow_bilibili_
 ISHOW_API const char *ishow_bilibili_unpack(const void *frame, size_t n, size_t inflate_max, double seconds,
                                             int (*take)(void *self, const bilibili_packet *packet), void *self);
 
-/* ---- a room: what is remembered between commands ---- */
+/* ---- the state of a room between commands ---- */
 
 enum { BILIBILI_COMBOS_MAX = 32, BILIBILI_GUARDS_MAX = 16 };
 
@@ -59,15 +59,15 @@ typedef struct bilibili_room {
     struct {
         uint64_t who;
         int64_t at;                /* seconds since 1970 */
-    } guards[BILIBILI_GUARDS_MAX]; /* bought lately: each comes in up to three commands */
+    } guards[BILIBILI_GUARDS_MAX]; /* recent purchases: up to three commands report each */
     unsigned next_guard;
-    int over; /* the open platform has ended what we opened */
+    int over; /* the open platform has ended our project */
 } bilibili_room;
 
 /* One command (the body of BILIBILI_COMMAND). now: ishow_now(). */
 ISHOW_API void ishow_bilibili_command(feed *f, bilibili_room *room, double now, const char *json, size_t n);
-/* Hands on the gifts to which no click has come for so long; when that will be for the next, INFINITY: none waits.
- * now INFINITY: all of them. */
+/* Passes on gifts whose clicks have stopped. Returns the time at which the next one is due; INFINITY: none waits. now
+ * INFINITY: passes on all. */
 ISHOW_API double ishow_bilibili_flush(feed *f, bilibili_room *room, double now);
 
 /* ---- for the files that decode: bilibili_fields.c ---- */
@@ -75,19 +75,19 @@ int64_t bilibili_seconds_as_ms(const json_t *value);
 int bilibili_small(const json_t *value, int most);                         /* 0 to most */
 void bilibili_money(ishow_chat_message *m, int64_t units, int64_t micros); /* units of so many millionths of a CNY */
 void bilibili_guard_level(ishow_chat_message *m, int64_t level);
-/* uid 0 and "a***": one of many. */
+/* Sets the viewer. With uid 0 the name is masked, such as "a***". */
 void bilibili_user(feed *f, ishow_chat_message *m, const bilibili_room *room, ishow_span id, ishow_span name);
 /* {"anchor_roomid": ..} of gifts and super chats: whose medal is worn. */
 void bilibili_medal(feed *f, ishow_chat_message *m, const bilibili_room *room, const json_t *medal);
 ishow_span bilibili_id(const json_t *uid, feed *f);        /* {NULL, 0} for 0 */
-ishow_span bilibili_protobuf(feed *f, const json_t *data); /* data.pb, out of base64; {NULL, 0}: there is none */
+ishow_span bilibili_protobuf(feed *f, const json_t *data); /* data.pb, decoded from base64; {NULL, 0}: there is none */
 
 /* bilibili_gift.c; each 1 when it knows the command. */
 int bilibili_gift_command(feed *f, bilibili_room *room, double now, ishow_span cmd, const json_t *data);
-/* A gift that may be one click of many: held back for `stay` seconds, 0: handed on at once. */
+/* Takes a gift, which may be one of many clicks: held back for `stay` seconds; 0: passed on at once. */
 void bilibili_gift(feed *f, bilibili_room *room, double now, const ishow_chat_message *m, ishow_span combo,
                    double stay);
-/* A guard, once for all commands that tell of it. */
+/* Takes the purchase of a guard, once for all commands that report it. */
 void bilibili_guard(feed *f, bilibili_room *room, ishow_chat_message *m);
 /* bilibili_open.c: commands of the open platform. */
 int bilibili_open_command(feed *f, bilibili_room *room, double now, ishow_span cmd, const json_t *data);

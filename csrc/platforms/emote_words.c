@@ -1,5 +1,5 @@
-/* Shapes: 7TV's GET /v3/users/twitch/ID and /v3/emote-sets/global, BetterTTV's GET /3/cached/users/twitch/ID and
- * /3/cached/emotes/global, FrankerFaceZ's GET /v1/room/id/ID and /v1/set/global. */
+/* Formats of the lists: 7TV's GET /v3/users/twitch/ID and /v3/emote-sets/global, BetterTTV's GET
+ * /3/cached/users/twitch/ID and /3/cached/emotes/global, FrankerFaceZ's GET /v1/room/id/ID and /v1/set/global. */
 #include "platforms/emote_words.h"
 
 #include <stdlib.h>

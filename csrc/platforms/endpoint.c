@@ -1,4 +1,4 @@
-/* The endpoint of a source. Secrets and people's chat never cross a network in plain text. */
+/* Checks of a source's endpoint: secrets and messages of viewers are never sent over a network in plain text. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "base/base.h"
 #include "platforms/source.h"
 
-/* 1 when a connection to this host stays on this machine. Names are compared whole, since anybody may register one that
- * begins like an address; addresses are parsed. libcurl resolves "localhost" without DNS. */
+/* 1 when a connection to this host stays on this machine. Names are compared whole, since anybody may register a name
+ * that begins like an address; addresses are parsed. libcurl resolves "localhost" without DNS. */
 static int is_loopback(const char *host) {
     const size_t n = strlen(host);
     char inner[INET6_ADDRSTRLEN];
@@ -30,7 +30,7 @@ ishow_status endpoint_check(const ishow_chat_source_options *o, const char *secu
     ishow_status status = ISHOW_EINVAL;
     CURLU *url = curl_url();
     char *scheme = NULL, *host = NULL, *user = NULL;
-    if (!url) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for an address could not be had.");
+    if (!url) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for an address.");
     if (curl_url_set(url, CURLUPART_URL, o->endpoint, CURLU_NON_SUPPORT_SCHEME) ||
         curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) || curl_url_get(url, CURLUPART_HOST, &host, 0) ||
         (strcmp(scheme, secure) && strcmp(scheme, plain)))

@@ -34,7 +34,7 @@ typedef struct feed {
 
 /* Counts a message and passes it to the sink, with its priority and, where the platform gave none, a time and an id. */
 void feed_message(feed *f, ishow_chat_message *message);
-/* 1: nobody has seen the id before. What is held back is asked about at once, and gets another id when handed on. */
+/* 1: the id is new. A message that is held back is checked when it arrives, and passed on later with a new id. */
 int feed_first(feed *f, ishow_span id);
 void feed_delete(feed *f, ishow_span message_id, ishow_span login);
 void feed_delete_user(feed *f, ishow_span user_id, ishow_span login, uint64_t seconds);
@@ -53,8 +53,8 @@ ishow_span feed_format(feed *f, const char *format, ...) __attribute__((format(p
 /* Turns start and end into code points of text: clamped, in order, without overlap. */
 void feed_emotes(ishow_chat_message *message, ishow_chat_emote *emotes, size_t n);
 
-/* Takes ranges of code points, in order and without overlap, out of the text, with the space behind each; emotes move
- * along. */
+/* Removes ranges of code points, in order and without overlap, from the text, each with the space after it; positions
+ * of emotes are adjusted. */
 void feed_cut(feed *f, ishow_chat_message *message, const ishow_chat_emote *cuts, size_t n);
 
 uint64_t span_u64(ishow_span s); /* value of the leading digits; UINT64_MAX on overflow */

@@ -1,6 +1,6 @@
 /* IRC version 3: [@tags SPACE] [:source SPACE] command params. Parts are found with memchr or in one pass over the
- * tags, and nothing is copied: unescaping shortens, so it is done in place. Several spaces separate like one (RFC
- * 1459). */
+ * tags, and nothing is copied: unescaping makes values shorter, so it is done in place. Several spaces count as one
+ * (RFC 1459). */
 #include "platforms/irc.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Sources of live chat: Twitch, Bilibili, YouTube. Messages are defined in chat/message.h, their handling in
- * chat/chat.h. Threads: a loop, its sources and their sinks belong to the thread that calls ishow_chat_loop_process;
- * nothing here blocks, starts threads that call back, or takes a lock. */
+ * chat/chat.h. Threads: a loop, its sources and their sinks belong to the thread that calls ishow_chat_loop_process.
+ * Nothing here blocks, takes a lock, or starts threads that call back. */
 #ifndef ISHOW_PLATFORMS_PLATFORMS_H
 #define ISHOW_PLATFORMS_PLATFORMS_H
 
@@ -25,7 +25,7 @@ extern "C" {
 typedef struct ishow_chat_loop ishow_chat_loop;
 
 typedef struct ishow_chat_loop_options {
-    unsigned logins; /* Twitch: most log-ins begun within login_seconds; later ones wait */
+    unsigned logins; /* Twitch: maximum log-ins begun within login_seconds; further ones wait */
     double login_seconds;
 } ishow_chat_loop_options;
 
@@ -52,23 +52,23 @@ typedef struct ishow_chat_source_options {
     const char *token;   /* Twitch: OAuth token, NULL reads anonymously; Bilibili: SESSDATA cookie, NULL reads
                             anonymously;   YouTube: API key, needed. Sent over TLS alone, never logged. */
     const char *login;   /* Twitch with a token: its user's name. Bilibili with a token: the numeric uid. */
-    const char *app_id;  /* Bilibili, read by its open platform: number of the project; `login` is then the access key's
-                            id, `token` its secret. NULL: as the web page reads. */
+    const char *app_id;  /* Bilibili's open platform: number of the project; `login` is then the id of the access key,
+                            `token` its secret. NULL: read like the web page. */
     const char *code;    /* and the streamer's identity code; as secret as the token */
     int keeps_mentions;  /* Twitch: "@name" at the beginning of a reply stays in its text */
     int third_party_emotes;      /* Twitch: words that 7TV, BetterTTV and FrankerFaceZ show as pictures are emotes */
-    const char *emotes_endpoint; /* Twitch: where their lists are asked for instead of there; NULL: there */
+    const char *emotes_endpoint; /* Twitch: base URL for the lists of these emotes; NULL: the services' own */
     const char *endpoint; /* Twitch: ircs://host:port (irc:// for this machine, without token), or https:// for EventSub
                              only. Bilibili and YouTube: base URL of the HTTP API, https:// (http:// for this machine)
                            */
     const char *ca_file;  /* PEM to trust instead of the system's authorities; NULL: the system's */
-    double connect_seconds; /* limit for name lookup, TCP, TLS and log-in together */
-    double
-        heartbeat_seconds; /* our heartbeat after so long without data from the platform (Bilibili: at this interval) */
-    double reply_seconds;  /* the connection is closed when nothing arrives within this time after it; also limits a
-                              whole HTTP response */
-    double backoff_seconds; /* first pause after a failure; doubles up to backoff_max_seconds; the actual pause is
-                               random between half and all of it */
+    double connect_seconds;   /* limit for name lookup, TCP, TLS and log-in together */
+    double heartbeat_seconds; /* a heartbeat is sent after this time without data from the platform (Bilibili: at this
+                                 interval) */
+    double reply_seconds;     /* the connection is closed when nothing arrives within this time after it; also limits a
+                                 whole HTTP response */
+    double backoff_seconds;   /* first pause after a failure; doubles up to backoff_max_seconds; the actual pause is
+                                 random between half and all of it */
     double backoff_max_seconds;
     double poll_seconds_min;  /* YouTube: minimum interval of polls, whatever the platform allows */
     size_t frame_bytes_max;   /* Twitch: line; Bilibili: frame; YouTube: response. More is a protocol error */
@@ -94,7 +94,7 @@ typedef struct ishow_chat_source_stats {
     char channel[64];
     ishow_chat_state state;
     char text[240]; /* description of the state, e.g. "Lost: the server closed the connection. Next try in 4 s." */
-    double state_seconds;                  /* since it began */
+    double state_seconds;                  /* since the state began */
     double silent_seconds;                 /* since data arrived from the platform; -1: never */
     double retry_seconds;                  /* until the next attempt in WAITING, else 0 */
     uint64_t attempts;                     /* connections begun (YouTube: polls) */

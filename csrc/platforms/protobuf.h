@@ -1,4 +1,4 @@
-/* Protocol buffers as they lie in memory: fields one after another, unknown ones skipped by the reader's caller. */
+/* Reads protocol buffers in place, field by field; the caller skips unknown fields. */
 #ifndef ISHOW_PLATFORMS_PROTOBUF_H
 #define ISHOW_PLATFORMS_PROTOBUF_H
 
@@ -12,8 +12,8 @@ typedef struct protobuf_field {
     ishow_span bytes; /* of a string or an inner message, borrowed; {NULL, 0} of a number */
 } protobuf_field;
 
-/* Takes the next field off *message. 1: it is in *out; 0: there is none left; -1: the bytes are damaged or hold a type
- * that no message of today has (groups). */
+/* Reads the next field of *message. 1: it is in *out; 0: none is left; -1: the bytes are damaged, or the field has an
+ * obsolete type (groups). */
 int protobuf_next(ishow_span *message, protobuf_field *out);
 
 #endif

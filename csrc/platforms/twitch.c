@@ -211,7 +211,7 @@ static void take_usernotice(feed *f, const irc_line *line, const tag_values *t) 
         m.gift_name = t->of[TAG_PLAN_NAME];
         if (t->of[TAG_CUMULATIVE].size) m.months = (int)(clamped(t->of[TAG_CUMULATIVE]) & 0xFFFF);
     } else if (span_is(what, "subgift") || span_is(what, "anonsubgift")) {
-        /* One of the gifts that a submysterygift has already announced. */
+        /* One of the gifts of a submysterygift, which has been reported already. */
         if (t->of[TAG_COMMUNITY_GIFT].size) {
             f->ignored++;
             return;
@@ -230,7 +230,7 @@ static void take_usernotice(feed *f, const irc_line *line, const tag_values *t) 
         m.kind = ISHOW_CHAT_KIND_ANNOUNCEMENT;
     else if (span_is(what, "charitydonation"))
         take_money(t->of[TAG_CHARITY], t->of[TAG_CHARITY_EXPONENT], t->of[TAG_CHARITY_CURRENCY], &m);
-    else if (span_is(what, "bitsbadgetier") && t->of[TAG_THRESHOLD].size) /* whose own words are "... notification" */
+    else if (span_is(what, "bitsbadgetier") && t->of[TAG_THRESHOLD].size) /* its own text is "... notification" */
         m.system_text = feed_format(f, "%.*s earned the badge for %.*s bits.", (int)m.display_name.size,
                                     m.display_name.data, (int)t->of[TAG_THRESHOLD].size, t->of[TAG_THRESHOLD].data);
     twitch_text(f, &m);
@@ -274,7 +274,7 @@ twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *bytes, size_t n
     ishow_arena_reset(&f->arena);
     f->lines++;
     ishow_span whole = feed_text(f, (ishow_span){bytes, n});
-    /* The copy of feed_text may be changed as well. */
+    /* A copy made by feed_text may be changed too. */
     if (!ishow_irc_parse(whole.data == bytes ? bytes : (char *)(uintptr_t)whole.data, whole.size, line)) {
         f->malformed++;
         return TWITCH_NOTHING;
@@ -286,7 +286,7 @@ twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *bytes, size_t n
     tag_values tags;
     if (span_is(what, "PRIVMSG")) {
         if (!here)
-            f->ignored++; /* a private message to us */
+            f->ignored++; /* a private message to this client */
         else {
             find_tags(line, &tags);
             take_privmsg(f, line, &tags);

@@ -29,11 +29,11 @@ ISHOW_API twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *line,
 ISHOW_API void ishow_twitch_event(feed *f, ishow_span type, const json_t *event);
 
 /* ---- twitch_text.c ---- */
-/* Takes cheermotes and the mention that a reply begins with out of the text, and finds the emotes of other services.
+/* Removes cheermotes and the mention at the beginning of a reply from the text, and finds the emotes of other services.
  * emotes, bits and reply_id are set before. */
 void twitch_text(feed *f, ishow_chat_message *m);
 
 /* ---- twitch.c ---- */
-unsigned twitch_badge_role(ishow_span name); /* 0: none of ours */
+unsigned twitch_badge_role(ishow_span name); /* 0: not a known badge */
 
 #endif

@@ -1,5 +1,5 @@
-/* The names of a channel's emotes of 7TV, BetterTTV and FrankerFaceZ, requested when the chat is live, and again at a
- * reconnect after an hour. A list that cannot be had is left out. */
+/* Requests the names of a channel's emotes of 7TV, BetterTTV and FrankerFaceZ when the chat becomes live, and again at
+ * a reconnect after an hour. A list that is not available is left out. */
 #include <stdio.h>
 
 #include "base/base.h"
@@ -52,7 +52,7 @@ static void on_answered(void *self, long status, const char *fault) {
     json_t *json = status == 200 ? json_loadb((const char *)t->emotes.body.data, t->emotes.body.n, 0, NULL) : NULL;
     if (json)
         ishow_emote_words_read(t->new_words, json);
-    else if (status != 404) /* a channel without emotes there */
+    else if (status != 404) /* 404: the channel has no emotes there */
         ishow_log(ISHOW_LOG_WARN, "chat", "twitch %s: no emotes of %s: %s (HTTP %ld)", s->options.channel,
                   lists[t->list].host, fault, status);
     json_decref(json);

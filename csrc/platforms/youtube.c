@@ -70,7 +70,7 @@ static int take_details(feed *f, ishow_chat_message *m, ishow_span type, const j
     return 0; /* giftMembershipReceivedEvent repeats a membershipGiftingEvent; polls, modes, tombstones */
 }
 
-/* The platform's sentence about an event, without the viewer's comment, which is read behind it. */
+/* The platform's sentence about an event, without the viewer's comment, which is read after it. */
 static ishow_span without(feed *f, ishow_span sentence, ishow_span comment) {
     const char *at = comment.size ? memmem(sentence.data, sentence.size, comment.data, comment.size) : NULL;
     if (!at) return sentence;

@@ -12,15 +12,15 @@ ISHOW_API int ishow_youtube_page(feed *f, const json_t *page, int history);
 
 /* ---- youtube_place.c ---- */
 typedef enum youtube_place { YOUTUBE_VIDEO, YOUTUBE_CHANNEL, YOUTUBE_HANDLE } youtube_place;
-/* What a user gave for a channel: an id of a video or channel, a @handle, or an address of one. name: the id, or the
- * handle with its "@". 0: nothing of these. */
+/* Parses a channel as a user gives it: the id of a video or channel, a @handle, or a URL of one. name: the id, or the
+ * handle with its "@". 0: none of these. */
 int youtube_place_of(const char *given, youtube_place *out, char *name, size_t size);
 
 /* ---- youtube_quota.c ---- */
-/* Seconds until the quota begins anew, at midnight Pacific time. now: since 1970. */
+/* Seconds until the quota is reset, at midnight Pacific time. now: since 1970. */
 ISHOW_API double ishow_youtube_reset_seconds(int64_t now);
-/* Pause before the next call of `cost` units: `asked` while half of the day's units are left, then so that they last,
- * up to a minute. bound 0: none. */
+/* Pause before the next call of `cost` units: `asked` while at least half of the day's units are left, then long enough
+ * for the rest to last, at most a minute. bound 0: unlimited. */
 ISHOW_API double ishow_youtube_pace(double asked, uint64_t used, uint64_t bound, unsigned cost, double reset_seconds);
 
 #endif

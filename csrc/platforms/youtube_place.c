@@ -18,7 +18,7 @@ static int take(const char *text, const char *stops, const char *characters, con
 
 static int is_channel_id(const char *text) { return !strncmp(text, "UC", 2) && strlen(text) == 24; }
 
-/* 0: it is an address of another site. */
+/* The path of a URL of YouTube; 0: it is a URL of another site. */
 static const char *path_of(const char *url, int *is_short) {
     static const char *const hosts[] = {"www.youtube.com",   "youtube.com",        "m.youtube.com",
                                         "music.youtube.com", "gaming.youtube.com", "www.youtube-nocookie.com",

@@ -1,9 +1,7 @@
-/* A YouTube live chat. Every call costs units of the key's daily quota, so nothing is asked twice: what was found is
- * kept over failures, and so is the page token, which also means that no message is missed by them.
- *
- *     handle ─ channel ─ its latest uploads ─ videos: which is live ─ chat: stream, or page after page
- *
- * A stream (liveChatMessages.streamList) is one call that goes on; where the endpoint knows none, pages are polled. */
+/* A YouTube live chat. Every call costs units of the key's daily quota, so nothing is requested twice: results are kept
+ * over failures, and so is the page token, so that no message is missed. *     handle ─ channel ─ its latest uploads ─
+ * videos: which is live ─ chat: stream, or page after page * A stream (liveChatMessages.streamList) is one long call;
+ * where the endpoint does not have it, pages are polled. */
 #include <curl/curl.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,17 +24,17 @@ typedef struct youtube_session {
     youtube_step step;
     youtube_place place;
     int asks, warned;
-    int no_stream;   /* the endpoint has none */
+    int no_stream;   /* the endpoint has no streams */
     int has_history; /* the first page has been seen */
     double poll_seconds, offline_since;
     char channel[64]; /* id; "": not known */
     char videos[16 * UPLOADS];
     char *chat, *page; /* escaped for a URL; NULL: not known */
-    /* objects of a stream as they come */
+    /* objects of a stream */
     ishow_buffer part, pages; /* pages: whole ones, each with a NUL behind it */
     int depth, in_string, escaped, overflows;
     uint64_t objects;
-    double reset_at; /* ishow_now() at which the quota begins anew */
+    double reset_at; /* ishow_now() at which the quota is reset */
 } youtube_session;
 
 static ishow_status check(const ishow_chat_source_options *o, ishow_error *error) {
@@ -46,9 +44,8 @@ static ishow_status check(const ishow_chat_source_options *o, ishow_error *error
         return ishow_fail(error, ISHOW_EINVAL, "channel",
                           "channel must be a video's id or address, a channel's id or a @handle, not %.100s.",
                           o->channel);
-    if (!o->token)
-        return ishow_fail(error, ISHOW_EINVAL, "token", "token must be an API key: YouTube answers nobody without.");
-    /* A key in plain text is refused by endpoint_check, except towards this machine, where tests have their double. */
+    if (!o->token) return ishow_fail(error, ISHOW_EINVAL, "token", "token must be an API key, which YouTube requires.");
+    /* endpoint_check refuses a key in plain text, except to this machine, for test doubles. */
     ishow_chat_source_options keyless = *o;
     keyless.token = NULL;
     return endpoint_check(&keyless, "https", "http", error);
@@ -59,14 +56,14 @@ static void name(const char *channel, char *out, size_t size) {
     if (!youtube_place_of(channel, &place, out, size)) snprintf(out, size, "%s", channel);
 }
 
-/* ---- questions ---- */
+/* ---- requests ---- */
 
 static int take_piece(void *self, const char *data, size_t n);
 static void on_answered(void *self, long status, const char *fault);
 
 static double reset_seconds(void) { return ishow_youtube_reset_seconds((int64_t)time(NULL)); }
 
-/* 0: the units do not suffice, and the source waits for the next day's. */
+/* 0: not enough units are left, and the source waits until the quota is reset. */
 static int pay(ishow_chat_source *s, unsigned cost) {
     youtube_session *y = s->session;
     const uint64_t bound = s->options.quota_units;
@@ -77,10 +74,11 @@ static int pay(ishow_chat_source *s, unsigned cost) {
         y->reset_at = now + reset_seconds();
     }
     if (bound && s->quota_used + cost > bound) {
-        source_pause(s, y->reset_at - now,
-                     "The quota set for this source is used up: %llu of %llu units. It goes on in %.1f hours, at "
-                     "midnight Pacific time.",
-                     (unsigned long long)s->quota_used, (unsigned long long)bound, (y->reset_at - now) / 3600);
+        source_pause(
+            s, y->reset_at - now,
+            "The quota set for this source is used up: %llu of %llu units. Reading continues in %.1f hours, at "
+            "midnight Pacific time.",
+            (unsigned long long)s->quota_used, (unsigned long long)bound, (y->reset_at - now) / 3600);
         return 0;
     }
     s->quota_used += cost;
@@ -129,10 +127,10 @@ static void ask(ishow_chat_source *s) {
                                    .seconds = streams ? STREAM_SILENT_SECONDS : s->options.reply_seconds,
                                    .most = s->options.frame_bytes_max,
                                    .piece = streams ? take_piece : NULL}))
-        source_lost(s, "memory could not be had");
+        source_lost(s, "out of memory");
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static int keep(char **field, const json_t *text) {
     curl_free(*field);
@@ -142,13 +140,13 @@ static int keep(char **field, const json_t *text) {
     return *field != NULL;
 }
 
-/* Of an id that goes into a URL; 0: it is none. */
+/* 1 when a text is a valid id, which becomes part of a URL. */
 static int is_id(const char *text, size_t most) {
     return text && *text && strlen(text) <= most &&
            !text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")];
 }
 
-/* What ends one video goes on with the next one of its channel. */
+/* A broadcast is over: ends the source, or looks for the next broadcast of its channel. */
 static void broadcast_over(ishow_chat_source *s) {
     youtube_session *y = s->session;
     if (y->place == YOUTUBE_VIDEO) {
@@ -188,7 +186,7 @@ static void take_uploads(ishow_chat_source *s, const json_t *json) {
         source_lost(s, "the channel has no videos");
 }
 
-/* The one that is live, else one that will be. */
+/* The video that is live, else one that is scheduled. */
 static const json_t *live_of(const json_t *items) {
     const json_t *later = NULL;
     for (size_t i = 0; i < json_array_size(items); i++) {
@@ -205,11 +203,11 @@ static void take_videos(ishow_chat_source *s, const json_t *json) {
     const json_t *items = json_object_get(json, "items");
     const int one = y->place == YOUTUBE_VIDEO;
     const json_t *details = one ? json_object_get(json_array_get(items, 0), "liveStreamingDetails") : live_of(items);
-    y->videos[0] = '\0'; /* asked for again next time */
+    y->videos[0] = '\0'; /* requested again next time */
     if (one && !json_array_size(items))
         source_end(s, ISHOW_CHAT_STATE_FAILED, "There is no video %s.", s->options.channel);
     else if (one && !details)
-        source_end(s, ISHOW_CHAT_STATE_FAILED, "Video %s is no live broadcast.", s->options.channel);
+        source_end(s, ISHOW_CHAT_STATE_FAILED, "Video %s is not a live broadcast.", s->options.channel);
     else if (keep(&y->chat, json_object_get(details, "activeLiveChatId"))) {
         source_say(s, "Reading the first page.");
         ask(s);
@@ -231,7 +229,7 @@ static void warn_of_quota(ishow_chat_source *s) {
                             (unsigned long long)s->quota_used, (unsigned long long)bound, left / 60));
 }
 
-/* A stream that is offline may come back: looked at again for a while, less often. 0: it is over. */
+/* A broadcast that is offline may come back, so it is checked again for a while, less and less often. 0: it is over. */
 static int waits_offline(ishow_chat_source *s, int offline) {
     youtube_session *y = s->session;
     const double now = ishow_now();
@@ -275,7 +273,7 @@ static int take_page(ishow_chat_source *s, const json_t *json) {
 
 /* ---- a stream ---- */
 
-/* Cuts objects out of the array that never ends. Inside libcurl: nothing is decided here. */
+/* Splits the endless array into objects. Called inside libcurl, so the objects are only stored here. */
 static int take_piece(void *self, const char *data, size_t n) {
     ishow_chat_source *s = self;
     youtube_session *y = s->session;
@@ -345,7 +343,7 @@ static void take_stream_end(ishow_chat_source *s, long status, const char *fault
         source_lost(s, "%s", fault);
         return;
     }
-    if (!objects) y->no_stream = 1; /* an answer, but no stream */
+    if (!objects) y->no_stream = 1; /* a response without a stream */
     s->session_due = ishow_now() + y->poll_seconds;
 }
 
@@ -359,7 +357,7 @@ static void take_refusal(ishow_chat_source *s, long status, const json_t *json) 
     static const char *const passing[] = {"rateLimitExceeded", "userRateLimitExceeded", "backendError",
                                           "internalError"};
     youtube_session *y = s->session;
-    if (json_is_array(json)) json = json_array_get(json, 0); /* of a stream */
+    if (json_is_array(json)) json = json_array_get(json, 0); /* an error in a stream is in an array */
     const json_t *error = json_object_get(json, "error");
     const char *reason =
         json_string_value(json_object_get(json_array_get(json_object_get(error, "errors"), 0), "reason"));
@@ -369,10 +367,11 @@ static void take_refusal(ishow_chat_source *s, long status, const json_t *json) 
     for (size_t i = 0; i < 2; i++)
         if (!strcmp(reason, quota[i])) {
             const double seconds = reset_seconds();
-            source_pause(s, seconds,
-                         "YouTube's quota of this key is used up for today: %llu units were used here. It goes on in "
-                         "%.1f hours, at midnight Pacific time.",
-                         (unsigned long long)s->quota_used, seconds / 3600);
+            source_pause(
+                s, seconds,
+                "YouTube's quota of this key is used up for today: %llu units were used here. Reading continues in "
+                "%.1f hours, at midnight Pacific time.",
+                (unsigned long long)s->quota_used, seconds / 3600);
             return;
         }
     int passes = status >= 500 || status == 429 || status == 408;
@@ -382,9 +381,9 @@ static void take_refusal(ishow_chat_source *s, long status, const json_t *json) 
     else if (passes)
         source_lost(s, "HTTP %ld %s", status, reason);
     else if (!strcmp(reason, "pageTokenInvalid") || !strcmp(reason, "invalidPageToken")) {
-        /* From the latest messages on again: those seen before are known by their ids. */
+        /* Starts again from the latest messages; those seen before are recognised by their ids. */
         keep(&y->page, NULL);
-        source_lost(s, "YouTube does not know its page token any more");
+        source_lost(s, "YouTube no longer knows its page token");
     } else
         source_end(s, ISHOW_CHAT_STATE_FAILED, "Refused by YouTube: HTTP %ld %.40s \"%.120s\".", status, reason,
                    message);
@@ -408,13 +407,13 @@ static void on_answered(void *self, long status, const char *fault) {
     const json_t *reasons = json_object_get(json_object_get(json, "error"), "errors");
     if (lacks_stream(y, status) && !json_array_size(reasons)) {
         y->no_stream = 1;
-        s->quota_used -= COST_PAGE - COST_LOOK; /* what is refused costs one unit */
+        s->quota_used -= COST_PAGE - COST_LOOK; /* a refused call costs one unit */
         ask(s);
     } else if (status != 200)
         take_refusal(s, status, json);
     else if (!json_is_object(json)) {
         s->feed.malformed++;
-        source_lost(s, "the answer is no JSON");
+        source_lost(s, "the response is not JSON");
     } else if (y->step == STEP_HANDLE)
         take_handle(s, json);
     else if (y->step == STEP_UPLOADS)

@@ -367,7 +367,8 @@ static int module_exec(PyObject *module) {
         !(state->encoder_type = add_type(module, &pyext_encoder_spec)))
         return -1;
     PyObject *formats = pyext_formats();
-    const int failed = PyModule_AddObjectRef(module, "FORMATS", formats); /* with NULL: the exception stays */
+    const int failed =
+        PyModule_AddObjectRef(module, "FORMATS", formats); /* with NULL it fails and keeps the exception */
     Py_XDECREF(formats);
     PyObject *defaults = failed ? NULL : Py_BuildValue("{s:s,s:s}", "status", "EINVAL", "field", "");
     if (!defaults) return -1;

@@ -1,6 +1,5 @@
-/* ishowtts._cache: cache/ for Python; see cache/cache.h. What `get` and `put` return is a read-only memoryview
- * of the cached bytes themselves: it holds one reference to the entry, so the bytes stay valid when the entry is
- * evicted or the cache is gone. */
+/* ishowtts._cache: cache/cache.h for Python. `get` and `put` return a read-only memoryview of the cached bytes. It
+ * holds one reference to the entry, so the bytes stay valid when the entry is evicted or the cache is freed. */
 #include "pyext/module.h"
 
 #include "cache/cache.h"

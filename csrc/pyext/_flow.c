@@ -1,7 +1,6 @@
-/* ishowtts._flow: grids, noise and the step scheduler as the engine uses them, for tests and research.
- *
- * Scheduler keeps a strong reference to every row's buffer until the row leaves. Its Python callable is called with the
- * interpreter lock held: this face is for driving the real scheduler with a model under development, not for speed. */
+/* ishowtts._flow: the engine's grids, noise and step scheduler, for tests and research. * Scheduler keeps a strong
+ * reference to every row's buffer until the row leaves. Its Python callable is called with the interpreter lock held:
+ * this module is for running the real scheduler with a model under development, not for speed. */
 #include "pyext/module.h"
 
 #include "base/defaults.h"
@@ -82,7 +81,7 @@ done:
     return result;
 }
 
-/* One row inside: what the scheduler borrows from it. The table has max_rows of them. */
+/* Memory that the scheduler borrows for one row; the table has max_rows entries. */
 typedef struct row_entry {
     long id;     /* -1: free */
     Py_buffer x; /* owned while id >= 0 */

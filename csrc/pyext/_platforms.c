@@ -58,7 +58,7 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
 static void loop_free(PyObject *object) {
     loop_object *self = (loop_object *)object;
     for (Py_ssize_t i = 0; i < self->n; i++) ishow_chat_source_free(self->sources[i]);
-    PyThreadState *const thread = PyEval_SaveThread(); /* it may wait for a platform to hear that we leave */
+    PyThreadState *const thread = PyEval_SaveThread(); /* closing may wait until a platform has been told */
     ishow_chat_loop_free(self->loop);
     PyEval_RestoreThread(thread);
     PyMem_Free(self->sources);

@@ -1,4 +1,4 @@
-/* An HTTP response for Python: (status, JSON), whether it is a fault or not. */
+/* An HTTP response for Python: (status, JSON), also for a fault. */
 #ifndef ISHOW_PYEXT_ANSWER_H
 #define ISHOW_PYEXT_ANSWER_H
 

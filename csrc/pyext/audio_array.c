@@ -1,5 +1,4 @@
-/* What goes in and out of ishowtts._audio: samples by the buffer protocol, `Array` over memory that C filled, errors.
- */
+/* Arguments and results of ishowtts._audio: samples by the buffer protocol, `Array` over memory filled by C, errors. */
 #include "pyext/audio.h"
 
 PyObject *pyext_raise_audio(PyObject *module, const ishow_error *error) {

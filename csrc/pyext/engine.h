@@ -14,7 +14,7 @@ typedef struct module_state {
 static inline const module_state *state_of(PyTypeObject *type) { return PyType_GetModuleState(type); }
 
 typedef struct utterance_object {
-    PyObject_HEAD PyObject *owner; /* keeps the engine open while it is listened to */
+    PyObject_HEAD PyObject *owner; /* the engine, kept open while the utterance is used */
     ishow_utterance *utterance;
     int reading;
     int notify; /* eventfd of its own, -1: none */

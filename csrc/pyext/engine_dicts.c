@@ -1,4 +1,4 @@
-/* What an engine says of itself, as dicts. */
+/* Descriptions of an engine, as dicts. */
 #include "pyext/engine.h"
 
 #include "pyext/dict.h"

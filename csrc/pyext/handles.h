@@ -6,10 +6,10 @@
 #include "store/store.h"
 #include "pyext/module.h"
 
-/* What `Engine.handle()` holds, borrowed from it; NULL with an exception. */
+/* The engine in a capsule of `Engine.handle()`, borrowed from it; NULL with an exception. */
 static inline ishow_engine *engine_of(PyObject *capsule) { return PyCapsule_GetPointer(capsule, "ishow_engine"); }
 
-/* What `Store.handle()` holds, likewise; NULL of None. */
+/* The store in a capsule of `Store.handle()`, borrowed from it; NULL for None. */
 static inline ishow_store *store_of(PyObject *capsule) {
     return capsule == Py_None ? NULL : PyCapsule_GetPointer(capsule, "ishow_store");
 }

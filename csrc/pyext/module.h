@@ -1,4 +1,4 @@
-/* What the extension modules share: errors by the kind of status, and a definition with state. */
+/* Shared by the extension modules: exceptions for statuses, and the definition of a module with state. */
 #ifndef ISHOW_PYEXT_MODULE_H
 #define ISHOW_PYEXT_MODULE_H
 
@@ -21,7 +21,7 @@ static inline PyObject *import_from_status(void) {
     return function;
 }
 
-/* What from_status makes of it, or MemoryError; NULL. */
+/* Raises the exception that from_status returns, or MemoryError; NULL. */
 static inline PyObject *raise_status(PyObject *from_status, ishow_status status, const ishow_error *error) {
     if (status == ISHOW_ENOMEM) return PyErr_SetString(PyExc_MemoryError, error->message), NULL;
     PyObject *exception = PyObject_CallFunction(from_status, "sssd", ishow_status_name(status), error->field,

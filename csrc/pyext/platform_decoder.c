@@ -82,7 +82,7 @@ typedef struct decoder_object {
     bilibili_room room;
     size_t inflate_max;
     PyObject *events; /* while feeding */
-    int quiet;        /* events are counted only */
+    int quiet;        /* events are only counted */
     emote_words *words;
 } decoder_object;
 
@@ -136,7 +136,7 @@ static int on_packet(void *self, const bilibili_packet *packet) {
     return 1;
 }
 
-/* Everything in data [n]; the bytes may change. An error in words, or NULL. */
+/* Decodes all of data [n], whose bytes may change. Returns a description of an error, or NULL. */
 static const char *decode(decoder_object *self, char *data, size_t n, int history) {
     irc_line line;
     if (self->platform == ISHOW_CHAT_BILIBILI)
@@ -218,7 +218,7 @@ static PyObject *decoder_emotes(PyObject *object, PyObject *arg) {
     if (!PyBytes_Check(arg)) return PyErr_Format(PyExc_TypeError, "data must be bytes, not %s", Py_TYPE(arg)->tp_name);
     if (!self->words && !(self->words = ishow_emote_words_create())) return PyErr_NoMemory();
     json_t *json = ishow_json_load(PyBytes_AS_STRING(arg), (size_t)PyBytes_GET_SIZE(arg));
-    if (!json) return PyErr_Format(PyExc_ValueError, "the answer is no JSON");
+    if (!json) return PyErr_Format(PyExc_ValueError, "the response is not JSON");
     const size_t n = ishow_emote_words_read(self->words, json);
     json_decref(json);
     self->feed.emote_words = self->words;

@@ -6,7 +6,7 @@
 
 #include "chat/message.h"
 
-PyObject *platform_text(ishow_span s); /* bytes that are no UTF-8 by surrogateescape; NULL: raised */
+PyObject *platform_text(ishow_span s); /* a str; invalid UTF-8 becomes surrogate escapes; NULL with an exception */
 /* Appends the event to *list; a failure leaves *list NULL and an exception set. source < 0: it is not named. */
 void platform_events_append(PyObject **list, const ishow_chat_event *event, Py_ssize_t source);
 

@@ -1,5 +1,5 @@
-/* Requests for speech, checked by csrc/service/speech.h: what a client gave, as a dict with the names of /api/tts; and
- * what its Accept wants. */
+/* Requests for speech, checked by csrc/service/speech.h: the client's fields as a dict with the names of /api/tts, and
+ * the format that its Accept header prefers. */
 #include "pyext/service.h"
 
 #include "pyext/answer.h"
@@ -21,7 +21,7 @@ static PyObject *value_of(const ishow_field *field, const speech *s) {
     }
 }
 
-/* What was given and is not null, under the names of /api/tts. */
+/* The fields that were given and are not null, by their names in /api/tts. */
 static PyObject *given(const speech_form *form, const speech *s) {
     PyObject *all = PyDict_New();
     const ishow_field *row;
@@ -48,7 +48,7 @@ static PyObject *answer(int good, const speech_form *form, speech *s, const faul
 const char read_speech_doc[] = "read_speech(body, /)\n--\n\nThe fields of /api/tts that a JSON body gives, or the "
                                "(status, JSON) of what is wrong with it.";
 PyObject *read_speech(PyObject *module, PyObject *body) {
-    const ishow_request defaults = ishow_request_default(); /* never seen: only what was given is */
+    const ishow_request defaults = ishow_request_default(); /* never shown, since only given fields are returned */
     Py_buffer data;
     speech s;
     fault f = {0};

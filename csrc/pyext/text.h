@@ -1,4 +1,4 @@
-/* Arguments that Python may give and C cannot take, refused as the package's errors. */
+/* Refuses arguments that Python allows and C cannot represent, with the package's errors. */
 #ifndef ISHOW_PYEXT_TEXT_H
 #define ISHOW_PYEXT_TEXT_H
 
@@ -14,7 +14,7 @@ typedef struct text_argument {
 int pyext_take_text(PyObject *value, void *argument);
 int pyext_take_text_or_none(PyObject *value, void *argument);
 
-/* Makes a pending OverflowError, of a number that is too big for C, the package's error. */
+/* Converts a pending OverflowError, of a number that is too big for C, to the package's error. */
 void pyext_refuse_overflow(void);
 
 #endif

@@ -93,7 +93,7 @@ ishow_status assets_load(assets **out, const char *dir, ishow_error *error) {
     DIR *folder = NULL;
     ishow_status status = ISHOW_OK;
     *out = NULL;
-    if (!a) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the page could not be had.");
+    if (!a) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the page.");
     folder = opendir(dir);
     if (!folder) {
         status =

@@ -14,7 +14,7 @@ struct encoder_thread {
     void (*wake)(void *self);
     void *wake_self;
     metrics *metrics;
-    atomic_size_t parked; /* bytes that the clients of all jobs have not read */
+    atomic_size_t parked; /* bytes for the clients of all jobs that they have not read */
     pthread_t thread;
 };
 
@@ -25,7 +25,7 @@ static ishow_status check_parked(encoder_thread *p, job *j, ishow_error *error) 
         j->out.n -= j->taken;
         j->taken = 0;
     }
-    if (j->out.failed) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    if (j->out.failed) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for audio.");
     job_count(j);
     const size_t unread = j->out.n - j->taken;
     int largest = atomic_load(&p->parked) > PARKED_ALL_MAX && job_stalls(j);
@@ -58,7 +58,7 @@ static ishow_status take_samples(encoder_thread *p, job *j, const float *samples
     return status;
 }
 
-/* Tells the words of the piece that was read last. */
+/* Reports the words of the piece that was read last. */
 static void tell_words(job *j) {
     const ishow_word *words;
     size_t n;
@@ -104,13 +104,13 @@ static void end_job(encoder_thread *p, job *j, ishow_status status, const ishow_
         if (j->started && j->response->fail) j->response->fail(j);
     }
     if (j->out.failed && !j->failure.status)
-        ishow_fault_set(&j->failure, 500, "internal", "", "Memory for the answer could not be had.");
+        ishow_fault_set(&j->failure, 500, "internal", "", "There is not enough memory for the answer.");
     j->finished = 1;
     pthread_mutex_unlock(&j->lock);
 }
 
-/* Returns 1 when the job's client writes its text in pieces and does not read the speech: the engine keeps what is made
- * and stops making more. */
+/* Returns 1 when the job's client sends its text in pieces and does not read the speech. Nothing more is then read from
+ * the engine, which stops synthesising. */
 static int holds_back(job *j) {
     if (!j->patience || atomic_load(&j->cancelled) || ishow_now() >= j->give_up) return 0;
     pthread_mutex_lock(&j->lock);
@@ -190,7 +190,7 @@ ishow_status encoder_thread_create(encoder_thread **out, void (*wake)(void *self
                                    ishow_error *error) {
     encoder_thread *p = calloc(1, sizeof *p);
     *out = NULL;
-    if (!p) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the audio thread could not be had.");
+    if (!p) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the audio thread.");
     ishow_condition_init(&p->changed);
     pthread_mutex_init(&p->lock, NULL);
     p->wake = wake;

@@ -1,12 +1,12 @@
-/* What a request's head must be beyond what libmicrohttpd checks: whole lines, one Host, an address that means one
- * thing. */
+/* Checks of a request's head beyond those of libmicrohttpd: complete lines, exactly one Host, and an address that can
+ * be read in one way only. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "server/internal.h"
 
-/* Whether text has a control character, or another one below `least`; a tab is one only where spaces are. */
+/* 1 when the text has a control character, or a character below `least`; a tab is allowed where spaces are. */
 static int has_below(const char *text, unsigned char least) {
     for (; *text; text++)
         if (*text == 0x7f || ((unsigned char)*text < least && (*text != '\t' || least > ' '))) return 1;
@@ -35,8 +35,8 @@ static enum MHD_Result scan_field(void *self, enum MHD_ValueKind kind, const cha
 
 int head_scan(exchange *x, head_scanned *scan, const char *version) {
     /* libmicrohttpd keeps the head in one buffer and writes a NUL over each space, colon, CR and LF that ends a part.
-     * So a part begins right behind the two bytes of CRLF, unless the client sent a NUL, a CR or an LF alone, or folded
-     * a line: other servers read such a head differently. */
+     * So each part begins right after the two bytes of a CRLF. When it does not, the client sent a NUL, a single CR or
+     * LF, or a folded line, which other servers would read differently. */
     scan->next = *version ? version + strlen(version) + 2 : NULL;
     scan->broken = *version && x->uri + x->uri_length + 1 != version;
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, scan_field, scan);

@@ -81,7 +81,7 @@ static void write_engine(ishow_buffer *out, ishow_engine *engine) {
     ishow_model_info info;
     ishow_engine_stats_get(engine, &s);
     ishow_engine_info(engine, &info);
-    prometheus_head(out, "backend_info", "gauge", "The backend that answers now.");
+    prometheus_head(out, "backend_info", "gauge", "The backend in use.");
     ishow_buffer_text(out, "ishowtts_backend_info{backend=");
     label(out, info.backend);
     ishow_buffer_text(out, ",model=");
@@ -103,7 +103,7 @@ static void write_engine(ishow_buffer *out, ishow_engine *engine) {
                    s.busy_seconds);
     prometheus_one(out, "steps_total", "counter", "Steps of the model.", (double)s.steps);
     prometheus_one(out, "rows_total", "counter", "Rows that entered the scheduler.", (double)s.rows);
-    prometheus_one(out, "retries_total", "counter", "Chunks made again after a bad result.", (double)s.retries);
+    prometheus_one(out, "retries_total", "counter", "Chunks synthesised again after a bad result.", (double)s.retries);
     prometheus_one(out, "backend_swaps_total", "counter", "Backends swapped in.", (double)s.swaps);
     prometheus_one(out, "queue_waiting", "gauge", "Utterances that wait.", (double)s.waiting);
     prometheus_one(out, "queue_in_flight", "gauge", "Utterances being spoken.", (double)s.in_flight);
@@ -146,6 +146,6 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
     prometheus_one(out, "cpu_seconds_total", "counter", "Processor time of the process.",
                    (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                        1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec));
-    prometheus_head(out, "build_info", "gauge", "The version that runs.");
+    prometheus_head(out, "build_info", "gauge", "The running version.");
     ishow_buffer_format(out, "ishowtts_build_info{version=\"%s\"} 1\n", ishow_version());
 }

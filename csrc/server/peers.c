@@ -76,8 +76,8 @@ void peer_changed(void *self, struct MHD_Connection *connection, void **context,
     free(p);
 }
 
-/* Seconds in which a whole request must arrive. An upload's limit grows with what has arrived, so that a client that
- * sends a few bytes at a time is closed early. */
+/* Seconds within which a whole request must arrive. For an upload they grow with the bytes that have arrived, so a
+ * client that sends only a few bytes at a time is closed early. */
 static double patience_of(const ishow_server *s, const exchange *x) {
     if (!x || !x->uploads) return s->idle_seconds;
     const double most = s->idle_seconds * ISHOW_UPLOAD_SECONDS / ISHOW_IDLE_SECONDS;

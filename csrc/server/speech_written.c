@@ -17,9 +17,9 @@ typedef struct written {
     job *job;         /* NULL until the first line has come */
     ishow_buffer out; /* for the socket */
     size_t sent;      /* of out */
-    int ended;        /* the body has */
+    int ended;        /* the body has ended */
     int held;         /* the engine has no room for the next line yet */
-    int headed, over; /* the answer has begun; nothing more is added to it */
+    int headed, over; /* the answer has begun; the answer is complete */
 } written;
 
 static int is_finished(const written *w) { return w->over && w->sent == w->out.n; }
@@ -27,12 +27,12 @@ static int is_finished(const written *w) { return w->over && w->sent == w->out.n
 static void finish(exchange *x, written *w) {
     w->over = 1;
     x->patient = 0;
-    x->peer->since = ishow_now(); /* what is left of the body must come in time */
+    x->peer->since = ishow_now(); /* the rest of the body must arrive in time */
     if (w->job) speech_cancel(x->server, w->job);
 }
 
 static void add_chunk(written *w, const unsigned char *data, size_t n) {
-    if (!n) return; /* an empty chunk would end the answer */
+    if (!n) return; /* an empty chunk would mark the end of the answer */
     ishow_buffer_format(&w->out, "%zx\r\n", n);
     ishow_buffer_add(&w->out, data, n);
     ishow_buffer_text(&w->out, "\r\n");
@@ -40,7 +40,7 @@ static void add_chunk(written *w, const unsigned char *data, size_t n) {
 
 static void add_end(exchange *x, written *w) {
     ishow_buffer_text(&w->out, "0\r\n\r\n");
-    x->taken_over = 1; /* that libmicrohttpd closes the connection is no failure */
+    x->taken_over = 1; /* libmicrohttpd reports a closed connection, which is no failure here */
     finish(x, w);
 }
 
@@ -93,7 +93,7 @@ static void take_audio(exchange *x, written *w) {
     const int whole = finished && j->taken == j->out.n;
     pthread_mutex_unlock(&j->lock);
     if (whole && failed && !j->response->fail)
-        finish(x, w); /* without the last chunk, which tells the client */
+        finish(x, w); /* without the last chunk, by which the client sees that the answer is incomplete */
     else if (whole)
         add_end(x, w);
 }
@@ -214,7 +214,8 @@ job *written_job(const exchange *x) { return x->wait == &written_wait ? ((const 
 static written *begin(exchange *x) {
     written *w = x->peer ? calloc(1, sizeof *w) : NULL;
     if (!w) return NULL;
-    MHD_set_connection_option(x->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u); /* its writer may think */
+    MHD_set_connection_option(x->connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                              0u); /* the client may pause between lines */
     http_attend(x, &written_wait, w);
     return w;
 }

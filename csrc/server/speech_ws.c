@@ -10,15 +10,15 @@ enum { SPEECHES_MAX = 16 }; /* concurrent jobs of one connection */
 
 typedef struct talk {
     ishow_server *server;
-    job *jobs[SPEECHES_MAX];               /* NULL: free */
-    char broken[SPEECHES_MAX][ID_MAX + 1]; /* ids of speeches that failed before their text had ended, "": none. Pieces
-                                              that are on their way must not begin others */
+    job *jobs[SPEECHES_MAX];               /* NULL: the place is free */
+    char broken[SPEECHES_MAX][ID_MAX + 1]; /* ids of requests that failed before their text had ended; "": none. Pieces
+                                              of them that arrive later must not begin new requests */
     int next_broken;
 } talk;
 
 static void send_text(ws *w, ishow_buffer *message) {
     if (message->failed)
-        ws_close(w, 1011, "Memory could not be had.");
+        ws_close(w, 1011, "Out of memory.");
     else
         ws_send(w, 0, message->data, message->n);
     ishow_buffer_free(message);
@@ -44,7 +44,7 @@ static job **find_job(talk *t, const char *id) {
     return NULL;
 }
 
-/* ---- from the client ---- */
+/* ---- messages from the client ---- */
 
 static char *find_broken(talk *t, const char *id) {
     for (int i = 0; i < SPEECHES_MAX; i++)
@@ -68,7 +68,8 @@ static int start(talk *t, speech_message *m, fault *f) {
     *place = speech_submit(t->server, &m->said, &response_frames, ISHOW_FORMAT_PCM, m->id, f);
     if (!*place) return 0;
     if (m->said.flush)
-        ishow_speak_flush((*place)->utterance, NULL); /* it has just begun, and is open if it is asked to */
+        ishow_speak_flush((*place)->utterance,
+                          NULL); /* an utterance that has just begun; it is open when the request says so */
     return 1;
 }
 
@@ -112,7 +113,7 @@ static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
     ishow_speech_free(&m.said);
 }
 
-/* ---- to the client ---- */
+/* ---- messages to the client ---- */
 
 /* Sends whole messages of the job as long as the queue has space. Returns 1 when there are no more and none will come.
  */

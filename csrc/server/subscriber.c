@@ -20,7 +20,7 @@
 
 enum {
     PART = 16 * 1024,
-    SLICE = 128 /* subscribers served between two looks at the sockets */,
+    SLICE = 128 /* subscribers served between two calls of epoll_wait */,
     EVENTS = 64,
     TICK_MS = 500,
     WORKERS_MAX = 4
@@ -110,7 +110,7 @@ static void push(subscriber *sub) {
         else
             watch_for(sub, EPOLL_CTL_MOD, EPOLLRDHUP | EPOLLOUT);
     } else if (n == sizeof part)
-        sub->worker->round = 1; /* there may be more to read */
+        sub->worker->round = 1; /* the reader may have more */
 }
 
 static void on_socket(subscriber *sub, uint32_t events) {
@@ -242,7 +242,7 @@ static int worker_start(broadcast_worker *w, broadcast_workers *all) {
 ishow_status broadcast_workers_create(broadcast_workers **out, double idle_seconds, ishow_error *error) {
     broadcast_workers *all = calloc(1, sizeof *all);
     *out = NULL;
-    if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the listeners' threads could not be had.");
+    if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the listeners' threads.");
     all->idle_seconds = idle_seconds;
     const int wanted = ishow_cores() < WORKERS_MAX ? ishow_cores() : WORKERS_MAX;
     for (int i = 0; i < wanted; i++)
@@ -342,7 +342,7 @@ enum MHD_Result subscriber_begin(exchange *x, const subscriber_kind *kind, const
     sub->moved = ishow_now();
     sub->fd = http_take_over(x, &sub->self);
     if (sub->fd < 0) goto done;
-    const int one = 1; /* Nagle would hold an event back until the one before is acknowledged */
+    const int one = 1; /* Nagle's algorithm would delay an event until the previous one is acknowledged */
     setsockopt(sub->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     sub->pending = head; /* is sent first */
     head = (ishow_buffer){0};

@@ -46,7 +46,7 @@ static void *worker_main(void *self) {
 ishow_status tasks_create(tasks **out, void (*wake)(void *self), void *wake_self, ishow_error *error) {
     tasks *p = calloc(1, sizeof *p);
     *out = NULL;
-    if (!p) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the workers could not be had.");
+    if (!p) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the workers.");
     p->wake = wake;
     p->wake_self = wake_self;
     p->last = &p->first;
@@ -114,8 +114,8 @@ enum MHD_Result task_begin(exchange *x, task *t) {
     pthread_mutex_unlock(&p->lock);
     if (!accepted) {
         t->dispose(t);
-        ishow_fault_set(&x->fault, 429, "busy", "",
-                        "%d uploads and files are waiting to be dealt with: try again later.", (int)WAITING_MAX);
+        ishow_fault_set(&x->fault, 429, "busy", "", "%d uploads and files are waiting already: try again later.",
+                        (int)WAITING_MAX);
         return respond_fault(x);
     }
     http_wait_for(x, &task_wait, t);

@@ -68,7 +68,7 @@ void ws_free(ws *w) {
     free(w);
 }
 
-/* ---- in and out ---- */
+/* ---- receiving and sending ---- */
 
 static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *out, size_t n, int flags, void *self) {
     ws *w = self;
@@ -159,7 +159,7 @@ void ws_send(ws *w, int binary, const void *data, size_t n) {
     const struct wslay_event_msg message = {
         .opcode = binary ? WSLAY_BINARY_FRAME : WSLAY_TEXT_FRAME, .msg = data, .msg_length = n};
     if (wslay_event_queue_msg(w->frames, &message) != 0)
-        ws_close(w, WSLAY_CODE_INTERNAL_SERVER_ERROR, "Memory could not be had.");
+        ws_close(w, WSLAY_CODE_INTERNAL_SERVER_ERROR, "Out of memory.");
 }
 
 void ws_close(ws *w, int code, const char *why) {
@@ -169,7 +169,7 @@ void ws_close(ws *w, int code, const char *why) {
     wslay_event_queue_close(w->frames, (uint16_t)code, (const uint8_t *)why, strlen(why));
 }
 
-/* ---- the loop's part ---- */
+/* ---- called by the loop ---- */
 
 void ws_wake_all(ishow_server *s) {
     for (ws *w = s->sockets, *next; w; w = next) {

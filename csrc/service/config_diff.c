@@ -27,8 +27,8 @@ static int is_live(const char *section, const char *key) {
     return 0;
 }
 
-/* 1: the change would open the server to strangers: removing the key of a server that other machines can reach, or
- * allowing every origin without a key. */
+/* 1: the change would give anyone access: it removes the key of a server that other machines can reach, or allows every
+ * origin without a key. */
 static int unlocks(const char *name, json_t *value, json_t *now, int loopback) {
     json_t *server = json_object_get(now, "server"), *origin;
     size_t i;
@@ -85,7 +85,8 @@ void ishow_config_diff_make(config_diff *d, json_t *now, json_t *shown, json_t *
         json_object_set(d->now, voices[i], wanted);
         json_object_set(d->shown, voices[i], json_object_get(new_shown, voices[i]));
     }
-    json_t *pronounce = json_object_get(new, "pronounce"); /* used already: the text front end reads it with the file */
+    json_t *pronounce =
+        json_object_get(new, "pronounce"); /* in use already: the text front end has read it from the file */
     if (!json_equal(pronounce, json_object_get(now, "pronounce"))) {
         json_array_append_new(d->changed, json_string("pronounce"));
         json_object_set(d->now, "pronounce", pronounce);

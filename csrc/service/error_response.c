@@ -17,7 +17,7 @@ int ishow_fault_set(fault *f, int status, const char *code, const char *field, c
     return 0;
 }
 
-int ishow_fault_memory(fault *f) { return ishow_fault_set(f, 500, "internal", "", "Memory could not be had."); }
+int ishow_fault_memory(fault *f) { return ishow_fault_set(f, 500, "internal", "", "Out of memory."); }
 int ishow_fault_no_voice(fault *f, const char *id) {
     return ishow_fault_set(f, 404, "not_found", "voice_id", "There is no voice '%s'.", id);
 }

@@ -46,7 +46,7 @@ static void *watch_main(void *self) {
         if (n > 0 && fds[0].revents) {
             swallow(w->poke);
             if (atomic_load(&w->stopping)) break;
-            if (atomic_exchange(&w->asked, 0)) reload(w, "Asked to read the configuration again");
+            if (atomic_exchange(&w->asked, 0)) reload(w, "A reload of the configuration was requested");
         }
         if (n > 0 && fds[1].revents) {
             swallow(w->inotify);
@@ -56,7 +56,7 @@ static void *watch_main(void *self) {
             restless = 0;
             if (stamp && stamp != w->stamp) {
                 w->stamp = stamp;
-                reload(w, "The configuration file is another");
+                reload(w, "The configuration file has changed");
             }
         }
     }
@@ -72,7 +72,7 @@ static ishow_status begin(watcher *w, const char *file, ishow_error *error) {
         w->file = ishow_strdup(file);
         if (!w->file || !copy) {
             free(copy);
-            return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+            return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.");
         }
         w->stamp = ishow_file_stamp(file);
         w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -94,7 +94,7 @@ ishow_status ishow_file_watch_start(watcher **out, const char *file, int (*chang
                                     void *self, ishow_error *error) {
     watcher *w = calloc(1, sizeof *w);
     *out = NULL;
-    if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.");
     ishow_handle_made();
     w->poke = w->inotify = -1;
     w->changed = changed;

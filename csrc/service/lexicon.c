@@ -11,13 +11,13 @@
 
 struct lexicon {
     pthread_mutex_t change; /* one change at a time */
-    ishow_store *store;     /* borrowed; NULL: nothing can be kept */
+    ishow_store *store;     /* borrowed; NULL: nothing can be stored */
 };
 
 ishow_status ishow_lexicon_open(lexicon **out, ishow_store *store, ishow_error *error) {
     lexicon *l = calloc(1, sizeof *l);
     *out = NULL;
-    if (!l) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the pronunciations could not be had.");
+    if (!l) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the pronunciations.");
     pthread_mutex_init(&l->change, NULL);
     l->store = store;
     ishow_status status = store ? ishow_lexicon_store_open(store, error) : ISHOW_OK;
@@ -64,7 +64,7 @@ ishow_status ishow_lexicon_load(lexicon *l, ishow_engine *engine, ishow_error *e
     ishow_status status = write_entries(l, &all, error);
     ishow_buffer_add(&all, "", 1);
     if (!status && all.failed)
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the pronunciations could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the pronunciations.");
     if (!status) status = ishow_engine_ask_frontend(engine, "tell", (const char *)all.data, &answer, error);
     free(answer);
     ishow_buffer_free(&all);
@@ -90,7 +90,7 @@ static int take_text(const json_t *object, const char *name, size_t most, const 
            ishow_fault_set(f, 400, "out_of_range", name, "%s must have 1 to %zu characters, not %zu.", name, most, n);
 }
 
-/* The body's fields, checked as far as one can without the front end. */
+/* Reads the body's fields; the front end makes the other checks. */
 static int read_entry(const json_t *root, fault *f) {
     static const char *const known[] = {"word", "said", "language"};
     const char *text, *name;
@@ -109,7 +109,8 @@ static int read_entry(const json_t *root, fault *f) {
     return !language || json_is_null(language) || take_text(root, "language", 15, &text, f);
 }
 
-/* What the front end makes of an entry: trimmed, with the key that it is compared by. NULL: the fault is set. */
+/* The entry as the front end returns it: trimmed, with the key by which entries are compared. NULL: the fault is set.
+ */
 static json_t *checked(ishow_engine *engine, const char *body, size_t n, fault *f) {
     ishow_error error = {0};
     json_error_t where = {0};
@@ -140,7 +141,8 @@ static char *copy_of(const json_t *object, const char *name) {
 }
 
 static int needs_store(const lexicon *l, fault *f) {
-    return l->store || ishow_fault_set(f, 503, "unavailable", "", "This server keeps no state: no word can be stored.");
+    return l->store ||
+           ishow_fault_set(f, 503, "unavailable", "", "This server has no state directory: no word can be stored.");
 }
 
 int ishow_lexicon_put(lexicon *l, ishow_engine *engine, const char *body, size_t n, ishow_buffer *out, fault *f) {

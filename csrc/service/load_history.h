@@ -7,13 +7,14 @@
 #include "base/buffer.h"
 #include "engine/engine.h"
 
-enum { LOAD_SECONDS = 5 /* between two samples */, LOAD_SAMPLES = 3600 / LOAD_SECONDS };
+enum { LOAD_SECONDS = 5 /* seconds between two samples */, LOAD_SAMPLES = 3600 / LOAD_SECONDS };
 
 typedef struct load_sample {
     time_t when;
     float rtf; /* seconds of the model for a second of speech made since the sample before; NAN: none was made */
-    float first_audio;           /* mean seconds of utterances that began to be heard since then; NAN: none did */
-    unsigned waiting, in_flight; /* at this moment */
+    float first_audio; /* mean time to the first audio, in seconds, of utterances whose audio has begun since then; NAN:
+                          none has */
+    unsigned waiting, in_flight;                    /* at the time of the sample */
     unsigned completed, failed, refused, cancelled; /* utterances since then */
     double resident_bytes;
 } load_sample;

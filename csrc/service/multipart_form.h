@@ -20,7 +20,7 @@ typedef struct form {
 ISHOW_API int ishow_form_add(form *f, const char *key, const char *encoding, const void *data, uint64_t offset,
                              size_t n);
 
-/* Ends the form. whole: its end was seen and nothing was malformed. 0: the fault is set. */
+/* Ends the form. whole: the end of the body was found and nothing was malformed. 0: the fault is set. */
 ISHOW_API int ishow_form_end(form *f, int whole);
 
 /* Checks that all fields in `needed` are given and valid. Once, after ishow_form_end. 0: the fault is set. */

@@ -26,8 +26,8 @@ typedef struct ishow_server_options {
     ishow_request sampling; /* defaults of a request; its strings are ignored */
     double request_seconds; /* deadline of one synthesis */
     double drain_seconds;   /* default of ishow_server_drain */
-    double idle_seconds;    /* closes a connection that has sent no whole request, or whose client reads nothing, for so
-                               long */
+    double idle_seconds; /* a connection is closed that has sent no whole request, or whose client has read nothing, for
+                            this long */
     unsigned connections_max;
     unsigned connections_per_client; /* of one address; more are closed at once. Not limited while only this machine can
                                         connect */

@@ -22,8 +22,9 @@ typedef struct speech {
     int events;                  /* OpenAI's: 1: stream_format sse */
     const char *model, *ignored; /* OpenAI's; all fields that are accepted and ignored share `ignored` */
     int ignored_switch;
-    const char *set_text; /* of a text that comes in pieces: replaces what has not begun; NULL: not given */
-    int flush, more;      /* what has come is spoken now; more pieces follow */
+    const char
+        *set_text;   /* of a text that comes in pieces: replaces the part that has not been begun; NULL: not given */
+    int flush, more; /* flush: the text received so far is spoken now; more: more pieces follow */
     json_t *json;
 } speech;
 
@@ -82,8 +83,8 @@ ISHOW_API int ishow_speech_parse_message(const char *body, size_t n, const ishow
 /* Checks that a message can begin a request; 0: fault set. One with `more` is open from then on. */
 ISHOW_API int ishow_speech_check_start(speech_message *m, fault *f);
 
-/* Does what a piece asks of its running utterance. *kept: as of ishow_speak_set_text. 0: fault set, and `text` was not
- * taken; 429: there is no room for it yet. */
+/* Applies a piece to its running utterance. *kept: as of ishow_speak_set_text. 0: fault set, and `text` was not taken;
+ * status 429: there is no room for it yet. */
 ISHOW_API int ishow_speech_continue(ishow_utterance *utterance, const speech *said, size_t *kept, fault *f);
 
 /* The same from "name=value" strings ended by NULL, as of ishow_tts_speak. open: the text comes in pieces, as of

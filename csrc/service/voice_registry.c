@@ -9,7 +9,7 @@
 ishow_status ishow_voice_registry_create(voice_registry **out, ishow_store *store, ishow_error *error) {
     voice_registry *r = calloc(1, sizeof *r);
     *out = NULL;
-    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the voices.");
     pthread_mutex_init(&r->change, NULL);
     pthread_mutex_init(&r->lock, NULL);
     ishow_status status = store ? ishow_voice_store_open(&r->store, store, error) : ISHOW_OK;
@@ -166,10 +166,10 @@ static ishow_status plan(voice_registry *r, const ishow_voice_setting *voices, s
     *out = NULL;
     for (size_t i = 0; !status && i < n; i++)
         if (!append(&end, voices[i].id, voices[i].language, voices[i].audio, voices[i].text))
-            status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+            status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the voices.");
     if (!status && n_rows && !clones)
         ishow_log(ISHOW_LOG_WARN, "voices",
-                  "%zu clips that came over HTTP are kept but not used: this model speaks in its own voice only",
+                  "%zu clips uploaded over HTTP are stored but not used: this model speaks in its own voice only",
                   n_rows);
     for (size_t i = 0; !status && clones && i < n_rows;
          i++) { /* ordered by id and kind: a voice precedes its override */
@@ -178,14 +178,13 @@ static ishow_status plan(voice_registry *r, const ishow_voice_setting *voices, s
             if (e) set_override(r, e, &rows[i]);
         } else if (e) {
             ishow_log(ISHOW_LOG_WARN, "voices",
-                      "the voice %s that was made over HTTP is hidden by the configured one of the same id",
-                      rows[i].id);
+                      "the voice %s created over HTTP is hidden by the configured one of the same id", rows[i].id);
         } else {
             char *path = path_of(r, rows[i].clip);
             e = append(&end, rows[i].id, rows[i].language, path, rows[i].text ? rows[i].text : "");
             free(path);
             if (!e)
-                status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+                status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the voices.");
             else
                 e->created = 1;
         }
@@ -211,14 +210,14 @@ static ishow_status prepare_all(voice_registry *r, ishow_engine *engine, registr
         }
         ishow_status status = prepare(engine, e, &prepared[i], &why);
         if (status && e->override_at) {
-            ishow_log(ISHOW_LOG_ERROR, "voices", "the clip that stands in for voice %s is not used: %s", e->id,
-                      why.message);
+            ishow_log(ISHOW_LOG_ERROR, "voices", "the uploaded clip for voice %s is not used: %s", e->id, why.message);
             clear_override(e);
             status = prepare(engine, e, &prepared[i], &why);
         }
         if (status && !e->created) return ishow_fail(error, status, why.field, "Voice %s: %s", e->id, why.message);
         if (status) {
-            ishow_log(ISHOW_LOG_ERROR, "voices", "the voice %s, made over HTTP, is not used: %s", e->id, why.message);
+            ishow_log(ISHOW_LOG_ERROR, "voices", "the voice %s, created over HTTP, is not used: %s", e->id,
+                      why.message);
             *at = e->next;
             entry_free(e);
             continue;
@@ -245,7 +244,7 @@ ishow_status ishow_voice_registry_load(voice_registry *r, ishow_engine *engine, 
     if (status) goto done;
     for (const registry_entry *e = entries; e; e = e->next) count++;
     if (!(prepared = calloc(count + 1, sizeof *prepared))) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the voices.");
         goto done;
     }
     if ((status = prepare_all(r, engine, &entries, prepared, error))) goto done;
@@ -290,7 +289,8 @@ static int can_keep(const voice_registry *r, ishow_engine *engine, fault *f) {
                                "checkpoint can: see model.name in the configuration.",
                                info.name);
     if (!r->store)
-        return ishow_fault_set(f, 503, "unavailable", "", "This server keeps no state: no voice can be stored.");
+        return ishow_fault_set(f, 503, "unavailable", "",
+                               "This server has no state directory: no voice can be stored.");
     return 1;
 }
 

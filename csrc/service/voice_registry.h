@@ -1,7 +1,6 @@
-/* The server's voices, configured or made over HTTP, and which clip and text of each is used.
- *
- * `change` serialises changes, which decode, write and wait; `lock` guards the entries for readers and is held briefly.
- * A change is checked by the engine, then written to disk, then used: nothing is refused after it was stored. */
+/* The server's voices, from the configuration or created over HTTP, and the clip and text that each uses. * `change`
+ * serialises changes, which decode, write and wait; `lock` guards the entries for readers and is held briefly. A change
+ * is checked by the engine, then written to disk, then used, so nothing stored can be refused later. */
 #ifndef ISHOW_SERVICE_VOICE_REGISTRY_H
 #define ISHOW_SERVICE_VOICE_REGISTRY_H
 
@@ -15,8 +14,8 @@
 typedef struct registry_entry {
     struct registry_entry *next;
     char id[65], language[16];
-    int created;                          /* made over HTTP, not configured */
-    char *audio, *text;                   /* the baseline; audio: path, NULL where there is none */
+    int created;                          /* created over HTTP, not configured */
+    char *audio, *text;                   /* the baseline; audio: a path, NULL: there is none */
     char *override_audio, *override_text; /* NULL: the baseline's is used */
     char override_clip[48];               /* name of override_audio in the store */
     int64_t override_at;                  /* 0: no override */

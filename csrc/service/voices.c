@@ -136,7 +136,7 @@ int ishow_clip_find(clip *c, voice_registry *r, const char *id, const char *sour
     *c = (clip){.fd = -1};
     if (source && !override && !baseline)
         return ishow_fault_set(f, 400, "out_of_range", "source",
-                               "source must be baseline or override; left out: what is spoken.");
+                               "source must be baseline or override; when left out, the clip in use.");
     registry_entry *e = ishow_voice_registry_get(r, id);
     if (!e) return ishow_fault_no_voice(f, id);
     if (!source) override = e->override_audio != NULL;

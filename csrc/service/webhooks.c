@@ -37,7 +37,7 @@ static void on_answered(void *self, long status, const char *fault) {
     webhooks *w = self;
     w->open--;
     if (status < 200 || status > 299)
-        ishow_log(ISHOW_LOG_WARN, "chat", "a webhook was not taken: %s (HTTP %ld)", status ? "refused" : fault, status);
+        ishow_log(ISHOW_LOG_WARN, "chat", "a webhook failed: %s (HTTP %ld)", status ? "refused" : fault, status);
 }
 
 /* Sends the oldest event to every address; the next one is sent when all have answered, so that the order is kept. */

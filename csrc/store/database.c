@@ -34,8 +34,8 @@ ishow_status store_execute(sqlite3 *db, const char *sql, const char *doing, isho
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? ISHOW_OK : ishow_store_fault(db, doing, error);
 }
 
-/* Voices and messages of people are in it. A directory of ours that others may enter is closed to them; one that others
- * own and may write is refused. */
+/* Makes the state directory private, since it holds voices and messages of viewers: access of other users to the
+ * process's own directory is removed, and a directory that belongs to another user is refused. */
 static ishow_status make_private(const char *dir, ishow_error *error) {
     struct stat info;
     const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -45,7 +45,7 @@ static ishow_status make_private(const char *dir, ishow_error *error) {
                             strerror(errno));
     else if (info.st_uid == geteuid() && info.st_mode & 077 && !(info.st_mode & S_ISVTX) && !fchmod(fd, 0700))
         ishow_log(ISHOW_LOG_WARN, "store",
-                  "other users could enter the state directory %s (mode %03o): it is closed to them now", dir,
+                  "other users could read the state directory %s (mode %03o): their access is removed", dir,
                   (unsigned)info.st_mode & 0777);
     else if (info.st_mode & 022)
         status = ishow_fail(error, ISHOW_EINVAL, "state_dir",
@@ -84,7 +84,7 @@ static ishow_status open_sound(const char *path, sqlite3 **out, ishow_error *err
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK) {
         status = db ? ishow_store_fault(db, "Opening the database", error)
-                    : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the database could not be had.");
+                    : ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the database.");
         goto done;
     }
     sqlite3_busy_timeout(db, 5000); /* another program may read it */
@@ -143,7 +143,7 @@ static ishow_status move_aside(const char *path, char rescued[48], ishow_error *
         snprintf(from, sizeof from, "%s%s", path, parts[i]);
         snprintf(to, sizeof to, "%s.%s%s", path, rescued, parts[i]);
         if (rename(from, to) && errno != ENOENT)
-            return ishow_fail(error, ISHOW_EIO, "state_dir", "The broken database %s cannot be moved aside: %s.", path,
+            return ishow_fail(error, ISHOW_EIO, "state_dir", "The broken database %s cannot be renamed: %s.", path,
                               strerror(errno));
     }
     return ISHOW_OK;
@@ -158,7 +158,7 @@ ishow_status store_copy_aside(sqlite3 *db, const char *dir, char rescued[48], is
     const int good = sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &copy, NULL) == SQLITE_OK &&
                      sqlite3_bind_text(copy, 1, to, -1, SQLITE_STATIC) == SQLITE_OK &&
                      sqlite3_step(copy) == SQLITE_DONE;
-    const ishow_status status = good ? ISHOW_OK : ishow_store_fault(db, "Copying the database aside", error);
+    const ishow_status status = good ? ISHOW_OK : ishow_store_fault(db, "Copying the broken database", error);
     sqlite3_finalize(copy);
     return status;
 }
@@ -172,7 +172,7 @@ ishow_status store_open_database(const char *dir, sqlite3 **out, char rescued[48
     ishow_status status = open_sound(path, out, &why);
     if (status == ISHOW_EFORMAT) {
         if ((status = move_aside(path, rescued, error))) return status;
-        ishow_log(ISHOW_LOG_ERROR, "store", "%s is broken (%s): it is kept as %s.%s, and a new one is begun", path,
+        ishow_log(ISHOW_LOG_ERROR, "store", "%s is broken (%s): it is kept as %s.%s, and a new one is created", path,
                   why.message, path, rescued);
         status = open_sound(path, out, &why);
     }

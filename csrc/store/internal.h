@@ -1,4 +1,4 @@
-/* What the files of store/ share. */
+/* Declarations shared by the files of store/. */
 #ifndef ISHOW_STORE_INTERNAL_H
 #define ISHOW_STORE_INTERNAL_H
 

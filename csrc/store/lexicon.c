@@ -58,7 +58,7 @@ static ishow_status list(void *self, sqlite3 *db, ishow_error *error) {
                            NULL) == SQLITE_OK)
         while ((step = sqlite3_step(get)) == SQLITE_ROW)
             if (!take_row(l, get)) {
-                status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the pronunciations could not be had.");
+                status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the pronunciations.");
                 break;
             }
     if (!status && step != SQLITE_DONE) status = ishow_store_fault(db, "Reading the pronunciations", error);

@@ -1,5 +1,5 @@
-/* Pronunciations that came over HTTP: one row for a word and a language. Functions wait for the database thread and may
- * be called from any other. */
+/* Pronunciations created over HTTP: one row for each word and language. Functions wait for the database thread and may
+ * be called from any other thread. */
 #ifndef ISHOW_STORE_LEXICON_STORE_H
 #define ISHOW_STORE_LEXICON_STORE_H
 
@@ -11,12 +11,12 @@
 /* Strings are malloc'd, UTF-8, never NULL. */
 typedef struct ishow_lexicon_row {
     int64_t id;
-    char *key;      /* the word as words are compared */
+    char *key;      /* the word in the form in which words are compared */
     char *language; /* BCP 47; "": all */
     char *word, *said;
 } ishow_lexicon_row;
 
-ishow_status ishow_lexicon_store_open(ishow_store *store, ishow_error *error); /* brings the table up to date */
+ishow_status ishow_lexicon_store_open(ishow_store *store, ishow_error *error); /* migrates the table */
 
 /* All rows by their keys; free with ishow_lexicon_rows_free. */
 ishow_status ishow_lexicon_store_list(ishow_store *store, ishow_lexicon_row **out, size_t *n, ishow_error *error);

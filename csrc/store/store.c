@@ -13,8 +13,8 @@
 #include "store/internal.h"
 
 enum { QUEUE = 1024, BATCH = 64 };
-static const double PROBE_SECONDS = 1; /* between attempts to write while the disk fails */
-static const double LOG_SECONDS = 60;  /* at most one line in this time for a disk that fails repeatedly */
+static const double PROBE_SECONDS = 1; /* seconds between two attempts to write while the disk fails */
+static const double LOG_SECONDS = 60; /* seconds in which at most one line is logged for a disk that fails repeatedly */
 
 typedef struct work {
     int bare; /* runs alone and outside a transaction */
@@ -75,8 +75,8 @@ static ishow_status transaction(sqlite3 *db, const work *works, size_t n, outcom
 
 static int is_of_the_disk(ishow_status status) { return status == ISHOW_EIO || status == ISHOW_EFORMAT; }
 
-/* Records the result of the last commit: logs when the disk begins to fail and when it works again. A commit that wrote
- * nothing proves nothing. */
+/* Records the result of the last commit; logs when the disk begins to fail and when it works again. A commit that wrote
+ * nothing is ignored. */
 static void note_health(ishow_store *s, const ishow_error *failed, int wrote) {
     const double now = ishow_now();
     if (!failed && !wrote) return;
@@ -94,10 +94,10 @@ static void note_health(ishow_store *s, const ishow_error *failed, int wrote) {
     const double seconds = now - s->failing_since;
     pthread_mutex_unlock(&s->lock);
     if (says && failed)
-        ishow_log(
-            ISHOW_LOG_ERROR, "store",
-            "%s cannot be written: %s What must be kept is refused until it can; the next attempt follows by itself.",
-            s->dir, failed->message);
+        ishow_log(ISHOW_LOG_ERROR, "store",
+                  "%s cannot be written: %s Requests that need it are refused until it can; attempts are repeated "
+                  "automatically.",
+                  s->dir, failed->message);
     else if (says)
         ishow_log(ISHOW_LOG_WARN, "store", "%s can be written again after %.0f s", s->dir, seconds);
     if (failed || !was_failing) return;
@@ -202,7 +202,7 @@ static ishow_status take_directory(ishow_store *s, ishow_error *error) {
 ishow_status ishow_store_open(ishow_store **out, const char *dir, ishow_error *error) {
     *out = NULL;
     ishow_store *s = calloc(1, sizeof *s);
-    if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the store could not be had.");
+    if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the store.");
     ishow_handle_made();
     s->lock_file = -1;
     pthread_mutex_init(&s->lock, NULL);
@@ -211,7 +211,7 @@ ishow_status ishow_store_open(ishow_store **out, const char *dir, ishow_error *e
     pthread_cond_init(&s->went, NULL);
     ishow_status status = ISHOW_OK;
     if (!(s->dir = ishow_strdup(dir))) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the store could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the store.");
         goto done;
     }
     if ((status = store_make_directory(dir, error)) || (status = take_directory(s, error)) ||
@@ -346,7 +346,7 @@ static ishow_status damaged(const ishow_store_schema *schema, const char *what, 
 static ishow_status make_model(const ishow_store_schema *schema, sqlite3 **out, ishow_error *error) {
     ishow_status status = sqlite3_open(":memory:", out) == SQLITE_OK
                               ? ISHOW_OK
-                              : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the database could not be had.");
+                              : ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the database.");
     for (int i = 0; !status && i < schema->n_steps; i++)
         status = store_execute(*out, schema->steps[i], "Migrating the database", error);
     return status;
@@ -399,7 +399,7 @@ static ishow_status drop(void *self, const char *name, const char *sql, const ch
         return ISHOW_OK;
     if (sqlite3_exec(p->db, text, NULL, NULL, NULL) == SQLITE_OK) return ISHOW_OK;
     snprintf(text, sizeof text, "DROP VIEW IF EXISTS \"%s\"", name); /* another kind of object of that name */
-    return store_execute(p->db, text, "Beginning a part of the database anew", p->error);
+    return store_execute(p->db, text, "Creating a part of the database again", p->error);
 }
 
 static ishow_status set_version(sqlite3 *db, const char *name, int version, ishow_error *error) {
@@ -425,7 +425,7 @@ static ishow_status migrate(void *self, sqlite3 *db, ishow_error *error) {
     const int known = sqlite3_step(get) == SQLITE_ROW, whole = !known || sqlite3_column_type(get, 0) == SQLITE_INTEGER;
     const sqlite3_int64 stored = known ? sqlite3_column_int64(get, 0) : 0;
     sqlite3_finalize(get);
-    if (!whole || stored < 0 || stored > INT32_MAX) return damaged(schema, "its version is no count of steps", error);
+    if (!whole || stored < 0 || stored > INT32_MAX) return damaged(schema, "its version is not valid", error);
     const int version = (int)stored;
     if (version > schema->n_steps)
         return ishow_fail(
@@ -447,7 +447,7 @@ static ishow_status renew(void *self, sqlite3 *db, ishow_error *error) {
     sqlite3_stmt *forget = NULL;
     char rescued[48];
     ishow_status status = store_copy_aside(db, p->store->dir, rescued, error);
-    if (status || (status = store_execute(db, "BEGIN IMMEDIATE", "Beginning a part of the database anew", error)))
+    if (status || (status = store_execute(db, "BEGIN IMMEDIATE", "Creating a part of the database again", error)))
         return status;
     p->db = db;
     p->error = error;
@@ -455,10 +455,10 @@ static ishow_status renew(void *self, sqlite3 *db, ishow_error *error) {
     if (!status &&
         (sqlite3_prepare_v2(db, "DELETE FROM schemas WHERE name = ?1", -1, &forget, NULL) ||
          sqlite3_bind_text(forget, 1, p->schema->name, -1, SQLITE_STATIC) || sqlite3_step(forget) != SQLITE_DONE))
-        status = ishow_store_fault(db, "Beginning a part of the database anew", error);
+        status = ishow_store_fault(db, "Creating a part of the database again", error);
     sqlite3_finalize(forget);
     if (!status) status = migrate((void *)(uintptr_t)p->schema, db, error);
-    if (!status) status = store_execute(db, "COMMIT", "Beginning a part of the database anew", error);
+    if (!status) status = store_execute(db, "COMMIT", "Creating a part of the database again", error);
     if (!sqlite3_get_autocommit(db)) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     if (!status) strcpy(p->store->rescued, rescued); /* not read before this call returns */
     return status;
@@ -472,8 +472,8 @@ ishow_status ishow_store_migrate(ishow_store *s, const ishow_store_schema *schem
         part p = {.schema = &copy, .store = s};
         if ((status = run_waiting(s, 1, renew, &p, error))) return status;
         ishow_log(ISHOW_LOG_ERROR, "store",
-                  "%s/ishowtts.db: %s It is kept as ishowtts.db.%s, and this part is begun anew", s->dir, why.message,
-                  s->rescued);
+                  "%s/ishowtts.db: %s It is kept as ishowtts.db.%s, and this part is created again", s->dir,
+                  why.message, s->rescued);
         return ISHOW_OK;
     }
     if (status && error) *error = why;

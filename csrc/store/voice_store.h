@@ -1,8 +1,7 @@
-/* Voices made over HTTP, stored across restarts: rows in the database, and clips as files named by their content under
- * <state>/voices.
- *
- * A clip is on disk (synced, renamed into place) before a row names it, and is deleted only after no row does. So
- * whenever the process dies, every row has its clip; clips without a row are deleted at the next start. */
+/* Voices created over HTTP, stored across restarts: rows in the database, and clips as files named by their content
+ * under <state>/voices. * A clip is on disk (synced, renamed into place) before a row names it, and is deleted only
+ * when no row names it. So every row has its clip, whenever the process ends; clips without a row are deleted at the
+ * next start. */
 #ifndef ISHOW_STORE_VOICE_STORE_H
 #define ISHOW_STORE_VOICE_STORE_H
 
@@ -17,7 +16,7 @@ extern "C" {
 
 typedef struct ishow_voice_store ishow_voice_store;
 
-/* A voice of the configuration. audio: path of a clip, NULL where there is none; language: may be NULL. */
+/* A voice of the configuration. audio: path of a clip, NULL: none; language: may be NULL. */
 typedef struct ishow_voice_setting {
     const char *id, *audio, *text, *language;
 } ishow_voice_setting;
@@ -31,7 +30,7 @@ typedef struct ishow_voice_row {
     ishow_voice_kind kind;
     char clip[48];      /* file name under <state>/voices; "": the text alone is overridden */
     char *text;         /* NULL: the clip alone is overridden */
-    char language[16];  /* "": guessed */
+    char language[16];  /* "": detected */
     int64_t updated_at; /* seconds since 1970 */
 } ishow_voice_row;
 

@@ -64,7 +64,7 @@ static ishow_status list(void *self, sqlite3 *db, ishow_error *error) {
                            &get, NULL) == SQLITE_OK)
         while ((step = sqlite3_step(get)) == SQLITE_ROW)
             if (!take_row(l, get)) {
-                status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+                status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the voices.");
                 break;
             }
     if (!status && step != SQLITE_DONE) status = ishow_store_fault(db, "Reading the voices", error);
@@ -125,7 +125,7 @@ static ishow_status open_folder(ishow_voice_store *v, ishow_error *error) {
         char aside[4300];
         snprintf(aside, sizeof aside, "%s.%s", v->folder, rescued);
         if (rename(v->folder, aside) && errno != ENOENT)
-            return ishow_fail(error, ISHOW_EIO, "state_dir", "The clips in %s cannot be moved aside: %s.", v->folder,
+            return ishow_fail(error, ISHOW_EIO, "state_dir", "The clips in %s cannot be renamed: %s.", v->folder,
                               strerror(errno));
     }
     ishow_status status = store_make_directory(v->folder, error);
@@ -139,7 +139,7 @@ static ishow_status open_folder(ishow_voice_store *v, ishow_error *error) {
 ishow_status ishow_voice_store_open(ishow_voice_store **out, ishow_store *store, ishow_error *error) {
     *out = NULL;
     ishow_voice_store *v = calloc(1, sizeof *v);
-    if (!v) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+    if (!v) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the voices.");
     ishow_handle_made();
     v->store = store;
     v->fd = -1;

@@ -25,7 +25,7 @@ typedef struct ishow_phone {
 
 typedef struct ishow_phones ishow_phones;
 
-/* Makes a converter. The caller owns *out and gives it back with ishow_phones_free. */
+/* Creates a converter, which the caller frees with ishow_phones_free. */
 ISHOW_API ishow_status ishow_phones_create(ishow_phones **out, ishow_error *error);
 
 /* Frees a converter; NULL is fine. */

@@ -29,7 +29,7 @@ _COUNTERS = (  # name, help, key of the engine's statistics
     ("busy_seconds", "Seconds in which the inference thread worked.", "busy_seconds"),
     ("steps", "Steps of the model.", "steps"),
     ("rows", "Rows that entered the scheduler.", "rows"),
-    ("retries", "Chunks made again after a bad result.", "retries"),
+    ("retries", "Chunks synthesised again after a bad result.", "retries"),
     ("backend_swaps", "Backends swapped in.", "swaps"),
     ("cache_hits", "Lookups of cached tensors that hit.", "cache_hits"),
     ("cache_misses", "Lookups of cached tensors that missed.", "cache_misses"),
@@ -113,7 +113,7 @@ class _Collector:
         yield _gauge("live_handles", "Opaque handles of the library that are alive.", _engine.live_handles())
         yield _gauge("resident_bytes", "Resident memory of the process.", pages * resource.getpagesize())
         yield _counter("cpu_seconds", "Processor time of the process.", used.ru_utime + used.ru_stime)
-        build = GaugeMetricFamily("ishowtts_build_info", "The version that runs.", labels=("version",))
+        build = GaugeMetricFamily("ishowtts_build_info", "The running version.", labels=("version",))
         build.add_metric((_engine.VERSION,), 1)
         yield build
 
@@ -122,7 +122,7 @@ def _engine_metrics(engine: Engine) -> Iterator[Metric]:
     info = engine.info
     stats = {key: float(value) for key, value in engine.stats.items() if isinstance(value, int | float)}
     backend = GaugeMetricFamily(
-        "ishowtts_backend_info", "The backend that answers now.", labels=("backend", "model", "precision")
+        "ishowtts_backend_info", "The backend in use.", labels=("backend", "model", "precision")
     )
     backend.add_metric((info["backend"], info["name"], info["precision"]), 1)
     yield backend

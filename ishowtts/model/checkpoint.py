@@ -126,7 +126,7 @@ def assign(module: nn.Module, state: Mapping[str, Tensor], where: Path) -> None:
                 field="model",
             )
         if not value.is_floating_point() or not bool(torch.isfinite(value).all()):
-            raise ModelError(f"{where}: {key} holds values that are no finite numbers.", field="model")
+            raise ModelError(f"{where}: {key} holds values that are not finite.", field="model")
     module.load_state_dict({**module.state_dict(), **state})
 
 

@@ -111,9 +111,9 @@ class Frontend:
         raise TextError(f"The text {what}.", field="text")
 
     def cut(self, text: str) -> list[tuple[str, int, float, float, str]]:
-        """A text with markup between its orders: (text, its place, seconds of silence before it, speed, voice).
+        """The parts of a text between markup commands: (text, its place, seconds of silence before, speed, voice).
 
-        0 and "" leave speed and voice to the request. TextError, field "markup": an order cannot be obeyed.
+        0 and "" leave speed and voice to the request. TextError, field "markup": a command is invalid.
         """
         return [(part.text, part.start, part.pause, part.speed or 0.0, part.voice or "") for part in cut(text)]
 
@@ -142,7 +142,7 @@ class Frontend:
     ) -> dict[str, Any]:
         """How `text` is read, step by step: see `stages`.
 
-        `voices`: their languages by id, for `markup`. TextError, field "markup": an order cannot be obeyed.
+        `voices`: their languages by id, for `markup`. TextError, field "markup": a command is invalid.
         """
         parts = []
         for segment in cut(text) if markup else [Segment(text, 0, 0.0, None, None)]:

@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\d{1,6}(?:\.\d{1,6})?|\.\d{1,6}")
 
 
 class Segment(NamedTuple):
-    """text[0:] stands at `start` of the whole; before it `pause` seconds of silence; None leaves a setting."""
+    """`text` begins at character `start` of the whole text, after `pause` seconds of silence; None: unchanged."""
 
     text: str
     start: int
@@ -29,9 +29,9 @@ class Segment(NamedTuple):
 
 
 def cut(text: str) -> list[Segment]:
-    """`text` between its orders; the last one may be empty, behind a pause that ends the text.
+    """The parts of `text` between its commands; the last one may be empty, after a pause at the end of the text.
 
-    What only looks like an order is text. TextError, field "markup": an order is out of its range.
+    What only looks like a command is text. TextError, field "markup": a value is out of its range.
     """
     segments: list[Segment] = []
     at, pause, speed, voice = 0, 0.0, None, None
@@ -72,7 +72,7 @@ def cut(text: str) -> list[Segment]:
 
 
 def carried(text: str) -> str:
-    """The orders that are in force behind `text`, for a text that is spoken in parts."""
+    """The commands that are in force after `text`, for a text that is spoken in parts."""
     last: dict[str, str] = {}
     for found in _ORDER.finditer(text):
         if found[1].lower() != "pause":

@@ -10,7 +10,7 @@ from .markup import Segment
 from .reading import Reading
 
 Part = tuple[Segment, Reading, list[str]]
-"""A stretch between orders of markup, how it is read, and what the model gets."""
+"""A part between two markup commands, how it is read, and what the model gets."""
 
 
 def described(parts: Sequence[Part], kind: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def test_a_voice_of_one_gateway_is_spoken_by_all(configuration: Path, tmp_path: 
                 until(lambda: there.post("/api/tts", json=SPEECH | {"voice_id": "bob"}).status_code == 200)
                 assert spoken(there, voice_id="bob") == expected
                 taken = upload(there, "bob", FLAC)
-                assert taken.status_code == 400 and "came to the gateway east" in taken.json()["error"]["message"]
+                assert taken.status_code == 400 and "created at the gateway east" in taken.json()["error"]["message"]
                 configured = upload(here, "anna", FLAC)
                 assert configured.status_code in (400, 409), configured.text
                 with part("worker", "two"):

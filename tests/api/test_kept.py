@@ -99,7 +99,7 @@ def test_a_damaged_clip_and_a_broken_database_do_not_stop_the_start(
     clip.write_bytes(b"no audio any more")
     server = Server(*arguments, kind=kind)
     try:
-        assert any("clip that stands in for voice anna is not used" in line for line in server.log)
+        assert any("uploaded clip for voice anna is not used" in line for line in server.log)
         assert httpx.get(server.url + "/api/voices").json()[0]["has_override"] is False
     finally:
         server.kill()

@@ -116,7 +116,7 @@ static void a_worker_keeps_the_voices_that_were_used_last(void **state) {
     const ishow_voice taken = {.id = "v0", .text = "Another text."},
                       configured = {.id = "anna", .text = "Another text."};
     assert_int_equal(ishow_engine_set_voice(west, &taken, &error), ISHOW_EINVAL);
-    assert_non_null(strstr(error.message, "came to the gateway east"));
+    assert_non_null(strstr(error.message, "created at the gateway east"));
     assert_int_equal(ishow_engine_set_voice(east, &configured, &error), ISHOW_EINVAL);
     assert_int_equal(ishow_engine_remove_voice(west, "v0", &error), ISHOW_ENOTFOUND);
     fake_voice(east, "v0", "Few words.", 0.2f); /* each of them is longer: so is the speech */

@@ -353,7 +353,7 @@ def test_the_limit_of_the_quota_is_kept_and_reported(certificate: Certificate, l
 @pytest.mark.parametrize(
     ("details", "state", "words"),
     [
-        (None, "failed", "no live broadcast"),
+        (None, "failed", "not a live broadcast"),
         ({"actualEndTime": "2026-01-02T05:00:00Z"}, "ended", "over"),
         ({"scheduledStartTime": "2026-01-02T05:00:00Z"}, "waiting", "no live chat now"),
     ],

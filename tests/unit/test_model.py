@@ -114,7 +114,7 @@ def edit(path, change):
             lambda s: s.update({"proj_out.bias": torch.zeros(3)}),
             r"proj_out.bias has shape \[3\]; the architecture needs \[10\]",
         ),
-        (lambda s: s["proj_out.bias"].fill_(float("nan")), r"proj_out.bias holds values that are no finite numbers"),
+        (lambda s: s["proj_out.bias"].fill_(float("nan")), r"proj_out.bias holds values that are not finite"),
         (lambda s: s.update({"proj_out.bias": torch.zeros(10, dtype=torch.int32)}), r"proj_out.bias holds values"),
     ],
 )
