@@ -1,12 +1,15 @@
 """Speech that is ready in time when ten times as much is asked for as the server can speak.
 
-    python benchmarks/overload.py [--deadline 15] [--seconds 45] [--factor 10]
+    python benchmarks/overload.py [--deadline 15] [--seconds 30] [--factor 10] [--rounds 3]
 
 `peak`: as many clients as give the most, each with one request at a time; seconds of speech a second, counted in
 answers, the mean of before and after. `overload`: requests come at `factor` times that rate, whatever becomes of them,
-and each is given up at the server's deadline. A refused client does not ask again. The server speaks with one thread
-and the client is another process, but both share the machine: where requests are short, reading and refusing thousands
-of them is part of what is measured. `wait`: seconds that Retry-After names, the median.
+and each is given up at the server's deadline. A refused client does not ask again. All threads of the server share one
+core, so that reading and refusing is paid for by the model; the client has the other cores, as it would be another
+machine. `share`: of the peak. `share_of_work`: the same by the processor time that the inference thread got, so what
+is missing there was spoken in vain. `model`, `others`: processor time a second of that thread and of all others, during
+the overload. `wait`: seconds that Retry-After names, the median. Other work on the machine changes the rate between
+peak and overload.
 """
 
 from __future__ import annotations
@@ -14,14 +17,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import struct
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from common import write_csv
-from server import serving
+from server import started
 
 TEXTS = {
     "short": "Good evening to you all.",
@@ -37,6 +43,9 @@ class Outcome:
     speech: float = 0
     statuses: Counter[int] = field(default_factory=Counter)
     waits: list[int] = field(default_factory=list)
+    model: float = 0
+    others: float = 0
+    client: float = 0
 
     def take(self, status: int, head: bytes, body: bytes) -> None:
         """Count one answer."""
@@ -97,48 +106,86 @@ async def opened(port: int, request: bytes, rate: float, seconds: float) -> Outc
     return outcome
 
 
-async def measure(port: int, text: str, seconds: float, factor: float) -> dict[str, object]:
-    """A row of the table."""
-    request, best, rate, most = request_of(text), 0.0, 0.0, CLIENTS[0]
-    await closed(port, request, 2, seconds / 8)
-    for clients in CLIENTS:
-        found = await closed(port, request, clients, seconds / 2)
-        if found.speech > best:
-            best, rate, most = found.speech, found.statuses[200] / (seconds / 2), clients
-    if not best:
+def processor_seconds(pid: int) -> dict[str, float]:
+    """Processor time of the inference thread and of all others of a process, so far."""
+    used = {"model": 0.0, "others": 0.0}
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        name, rest = (thread / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        ticks = sum(int(field) for field in rest.split()[11:13])
+        used["model" if name == "ishow-model" else "others"] += ticks / os.sysconf("SC_CLK_TCK")
+    return used
+
+
+async def timed(pid: int, load: Coroutine[None, None, Outcome]) -> Outcome:
+    """The outcome of a load, with the processor time that the server took for it."""
+    before, own = processor_seconds(pid), time.process_time()
+    outcome = await load
+    after = processor_seconds(pid)
+    outcome.model, outcome.others = (after[name] - before[name] for name in ("model", "others"))
+    outcome.client = time.process_time() - own
+    return outcome
+
+
+async def measure(pid: int, port: int, text: str, given: argparse.Namespace) -> list[dict[str, object]]:
+    """Rows of the table: one for each round."""
+    request, rows = request_of(text), []
+    await closed(port, request, 2, given.seconds / 8)
+    tried = {clients: await closed(port, request, clients, given.seconds / 4) for clients in CLIENTS}
+    most = max(tried, key=lambda clients: tried[clients].speech)
+    rate = tried[most].statuses[200] / (given.seconds / 4)
+    if not rate:
         raise SystemExit("not one answer came in time: --deadline is too short for this machine")
-    found = await opened(port, request, factor * rate, seconds)
-    await closed(port, request, most, seconds / 3)  # until what waits is spoken
-    after = await closed(port, request, most, seconds / 2)
-    peak, good = (best + after.speech) / seconds, found.speech / seconds
-    return {
-        "factor": factor,
-        "peak_requests": round(rate, 2),
-        "peak_speech": round(peak, 2),
-        "speech": round(good, 2),
-        "share": round(good / peak, 3),
-        "spoken": found.statuses[200],
-        "refused": found.statuses[429],
-        "late": found.statuses[504],
-        "wait": round(statistics.median(found.waits), 1) if found.waits else 0,
-    }
+    before = await timed(pid, closed(port, request, most, given.seconds / 2))
+    for number in range(given.rounds):
+        found = await timed(pid, opened(port, request, given.factor * rate, given.seconds))
+        await closed(port, request, most, given.seconds / 3)  # until what waits is spoken
+        after = await timed(pid, closed(port, request, most, given.seconds / 2))
+        if not before.speech + after.speech:
+            raise SystemExit("not one answer came in time: the machine has too much other work")
+        peak, good = (before.speech + after.speech) / given.seconds, found.speech / given.seconds
+        of_model = (before.speech + after.speech) / (before.model + after.model)
+        rows.append(
+            {
+                "round": number,
+                "factor": given.factor,
+                "peak_requests": round(rate, 2),
+                "peak_speech": round(peak, 2),
+                "speech": round(good, 2),
+                "share": round(good / peak, 3),
+                "share_of_work": round(found.speech / found.model / of_model, 3),
+                "peak_model": round((before.model + after.model) / given.seconds, 3),
+                "model": round(found.model / given.seconds, 3),
+                "others": round(found.others / given.seconds, 3),
+                "client": round(found.client / given.seconds, 3),
+                "spoken": found.statuses[200],
+                "refused": found.statuses[429],
+                "late": found.statuses[504],
+                "wait": round(statistics.median(found.waits), 1) if found.waits else 0,
+            }
+        )
+        print(rows[-1], flush=True)
+        before = after
+    return rows
 
 
 def main() -> None:
     """Measure both texts and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--deadline", type=float, default=15, help="seconds (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=45, help="of each overload (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30, help="of each overload (default %(default)s)")
     parser.add_argument("--factor", type=float, default=10, help="times the peak (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each text (default %(default)s)")
+    parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS), help="(default: all)")
     given = parser.parse_args()
-    rows: list[dict[str, object]] = []
+    cores = sorted(os.sched_getaffinity(0))
     options = (f"server.request_seconds={given.deadline}", "model.threads=1", "engine.queue_capacity=4096")
-    with serving("c", *(part for option in options for part in ("--set", option))) as port:
-        for name, text in TEXTS.items():
+    os.sched_setaffinity(0, cores[:1])
+    with started("c", *(part for option in options for part in ("--set", option))) as (pid, port):
+        os.sched_setaffinity(0, cores[1:] or cores)
+        for name in given.texts:
             row = {"text": name, "deadline": given.deadline}
-            rows.append(row | asyncio.run(measure(port, text, given.seconds, given.factor)))
-            print(rows[-1])
-    print(f"wrote {write_csv('overload', rows)}")
+            rows = [row | one for one in asyncio.run(measure(pid, port, TEXTS[name], given))]
+            print(f"wrote {write_csv('overload', rows, 'text')}")
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ CHAT = ("--set", "chat.name_again_seconds=0", "--set", "chat.rate=1000", "--set"
 
 
 @contextmanager
-def serving(kind: str, *options: str) -> Iterator[int]:
-    """A server on a free port."""
+def started(kind: str, *options: str) -> Iterator[tuple[int, int]]:
+    """The process number and the port of a server on a free port."""
     with tempfile.TemporaryDirectory() as state:
         process = subprocess.Popen(
             [*COMMANDS[kind], "--port", "0", *options],
@@ -78,10 +78,17 @@ def serving(kind: str, *options: str) -> Iterator[int]:
             found = re.search(r":(\d+)", process.stdout.readline())
             if not found:
                 raise SystemExit(f"the server {kind} did not start")
-            yield int(found[1])
+            yield process.pid, int(found[1])
         finally:
             process.terminate()
             process.wait(60)
+
+
+@contextmanager
+def serving(kind: str, *options: str) -> Iterator[int]:
+    """A server on a free port."""
+    with started(kind, *options) as (_, port):
+        yield port
 
 
 def post(port: int, path: str, body: bytes, kind: str = "application/json") -> tuple[int, bytes]:

@@ -299,8 +299,9 @@ static int module_exec(PyObject *module) {
         (state->from_status = import_from_status()) && (state->store_type = add_type(module, &store_spec)) &&
         (state->form_type = add_type(module, &form_spec)) && (state->voices_type = add_type(module, &voices_spec)) &&
         (state->load_type = add_type(module, &load_spec)) && (state->watcher_type = add_type(module, &watcher_spec)) &&
-        (state->lexicon_type = add_type(module, &lexicon_spec));
+        (state->lexicon_type = add_type(module, &lexicon_spec)) &&
+        (state->guesses_type = add_type(module, &guesses_spec));
     return good && !PyModule_AddIntConstant(module, "RETRY_AFTER", RETRY_SECONDS_UNKNOWN) ? add_schemas(module) : -1;
 }
 
-PYEXT_MODULE(_service, "What both servers do behind their HTTP.", functions, service_state, 7, NULL)
+PYEXT_MODULE(_service, "What both servers do behind their HTTP.", functions, service_state, 8, NULL)

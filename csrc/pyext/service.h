@@ -5,7 +5,7 @@
 #include "pyext/module.h"
 
 typedef struct service_state {
-    PyObject *store_type, *form_type, *voices_type, *load_type, *watcher_type, *lexicon_type;
+    PyObject *store_type, *form_type, *voices_type, *load_type, *watcher_type, *lexicon_type, *guesses_type;
     PyObject *from_status; /* ishowtts.errors.from_status */
 } service_state;
 
@@ -34,5 +34,8 @@ int add_schemas(PyObject *module); /* SPEECH_SCHEMA and OPENAI_SCHEMA; -1 with a
 
 /* ---- service_lexicon.c ---- */
 extern PyType_Spec lexicon_spec;
+
+/* ---- service_guesses.c ---- */
+extern PyType_Spec guesses_spec;
 
 #endif

@@ -4,8 +4,6 @@
  * requests to us on that page's behalf. The Host header then holds the foreign name, so only known names are served.
  * Where a key is required such a page has no access, and any Host is accepted. */
 #include <arpa/inet.h>
-#include <math.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -121,41 +119,6 @@ static int same_secret(const char *given, const char *secret) {
     return differ == 0;
 }
 
-/* What tells addresses apart: of IPv6 the network, since a client has all addresses of its own. */
-static void guesser_key(const exchange *x, unsigned char key[8]) {
-    memset(key, 0, 8);
-    if (!x->peer) return;
-    const struct sockaddr *address = (const struct sockaddr *)&x->peer->address;
-    const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    if (address->sa_family == AF_INET)
-        memcpy(key, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
-    else if (IN6_IS_ADDR_V4MAPPED(six))
-        memcpy(key, six->s6_addr + 12, 4);
-    else
-        memcpy(key, six->s6_addr, 8);
-}
-
-/* NULL: no wrong key came from there. */
-static guesser *guesser_find(exchange *x) {
-    unsigned char key[8];
-    guesser_key(x, key);
-    for (size_t i = 0; i < GUESSERS; i++) {
-        guesser *g = &x->server->guessers[i];
-        if (g->busy_until > 0 && !memcmp(g->key, key, sizeof key)) return g;
-    }
-    return NULL;
-}
-
-/* In the place of the one that is over first. */
-static guesser *guesser_new(exchange *x) {
-    guesser *g = x->server->guessers;
-    for (size_t i = 1; i < GUESSERS; i++)
-        if (x->server->guessers[i].busy_until < g->busy_until) g = &x->server->guessers[i];
-    guesser_key(x, g->key);
-    g->busy_until = 0;
-    return g;
-}
-
 void auth_advise(const char *key) {
     const size_t n = key ? strlen(key) : KEY_CHARACTERS_ADVISED;
     if (n < KEY_CHARACTERS_ADVISED)
@@ -179,16 +142,15 @@ int auth_key(exchange *x) {
         return ishow_fault_set(&x->fault, 401, "unauthorized", "",
                                "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.");
     const double now = ishow_now();
-    guesser *g = guesser_find(x);
-    const double wait = g ? g->busy_until - now - GUESSES * GUESS_SECONDS : 0;
+    const struct sockaddr *from = x->peer ? (const struct sockaddr *)&x->peer->address : NULL;
+    const double wait = ishow_guesses_wait(&x->server->guesses, from, now);
     if (wait > 0) {
         ishow_fault_set(&x->fault, 429, "too_many_keys", "", "Too many wrong API keys came from this address.");
         x->fault.error.retry_after = wait;
         return 0;
     }
     if (!same_secret(given, rules->api_key)) {
-        if (!g) g = guesser_new(x);
-        g->busy_until = fmax(now, g->busy_until) + GUESS_SECONDS;
+        ishow_guesses_add(&x->server->guesses, from, now);
         return ishow_fault_set(&x->fault, 401, "unauthorized", "", "The API key is wrong.");
     }
     return 1;

@@ -342,7 +342,7 @@ static void feed_watchdog(ishow_server *s, double now) {
         (engine && ishow_engine_busy_for(engine) > s->watchdog_seconds))
         return;
     s->watchdog_due = now + s->watchdog_seconds / 4;
-    notify("WATCHDOG=1");
+    notify_alive();
 }
 
 static void *loop_main(void *self) {

@@ -24,6 +24,7 @@
 #include "server/server.h"
 #include "store/store.h"
 #include "service/error_response.h"
+#include "service/guesses.h"
 #include "service/lexicon.h"
 #include "service/load_history.h"
 #include "service/retry_after.h"
@@ -167,13 +168,7 @@ typedef struct access_rules {
     names hosts, origins;
 } access_rules;
 
-/* Wrong keys from one address. Each keeps it busy for GUESS_SECONDS; who is busy for more than GUESSES of them must
- * wait, whatever the key. */
-enum { GUESSERS = 256, GUESSES = 10, GUESS_SECONDS = 6, KEY_CHARACTERS_ADVISED = 16 };
-typedef struct guesser {
-    unsigned char key[8];
-    double busy_until; /* 0: free */
-} guesser;
+enum { KEY_CHARACTERS_ADVISED = 16 };
 
 /* ---- http.c ---- */
 typedef enum phase { PHASE_HEAD, PHASE_BODY, PHASE_SWALLOW, PHASE_WAIT, PHASE_STREAM, PHASE_ANSWERED } phase;
@@ -241,8 +236,8 @@ struct exchange { /* one request and its answer */
 
 struct ishow_server {
     access_rules rules;
-    guesser guessers[GUESSERS]; /* loop only */
-    names openai_voices;        /* pairs of name and id; used by the loop only */
+    guesses guesses;     /* loop only */
+    names openai_voices; /* pairs of name and id; used by the loop only */
     double request_seconds, idle_seconds;
     size_t body_bytes_max;
     ishow_request sampling;

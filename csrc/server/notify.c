@@ -14,24 +14,33 @@
 
 enum { MESSAGE_MAX = 1024 };
 
-void notify(const char *format, ...) {
+static void deliver(const char *message, size_t n, int flags) {
     const char *place = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!place || (*place != '/' && *place != '@') || strlen(place) >= sizeof address.sun_path) return;
+    memcpy(address.sun_path, place, strlen(place));
+    if (*place == '@') address.sun_path[0] = '\0'; /* an abstract socket name */
+    const socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(place));
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || sendto(fd, message, n, MSG_NOSIGNAL | flags, (struct sockaddr *)&address, length) < 0)
+        ishow_log(ISHOW_LOG_DEBUG, "server", "the service manager cannot be notified: %s", strerror(errno));
+    if (fd >= 0) close(fd);
+}
+
+void notify(const char *format, ...) {
     char message[MESSAGE_MAX];
     va_list args;
-    if (!place || (*place != '/' && *place != '@') || strlen(place) >= sizeof address.sun_path) return;
     va_start(args, format);
     int n = vsnprintf(message, sizeof message, format, args);
     va_end(args);
     if (n < 0) return;
     if (n >= MESSAGE_MAX) n = MESSAGE_MAX - 1;
-    memcpy(address.sun_path, place, strlen(place));
-    if (*place == '@') address.sun_path[0] = '\0'; /* an abstract socket name */
-    const socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(place));
-    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || sendto(fd, message, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&address, length) < 0)
-        ishow_log(ISHOW_LOG_DEBUG, "server", "the service manager cannot be notified: %s", strerror(errno));
-    if (fd >= 0) close(fd);
+    deliver(message, (size_t)n, 0);
+}
+
+void notify_alive(void) {
+    static const char message[] = "WATCHDOG=1";
+    deliver(message, sizeof message - 1, MSG_DONTWAIT);
 }
 
 double notify_watchdog_seconds(void) {

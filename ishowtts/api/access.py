@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import math
 import re
 from urllib.parse import parse_qs
 
+from .._service import Guesses
 from ..config import ServerConfig
 from .faults import Fault
 
@@ -77,8 +79,11 @@ class Access:
             return True
         return not self._loopback and (self._key is not None or _is_address(name))
 
-    def check_key(self, authorization: str | None, query: bytes) -> None:
-        """Fault 401 unless the request has the API key; `query`: the query string, where `key=` is looked for."""
+    def check_key(self, authorization: str | None, query: bytes, guesses: Guesses, address: str) -> None:
+        """Fault 401 unless the request has the API key; `query`: the query string, where `key=` is looked for.
+
+        Fault 429: too many wrong keys came from `address`, that of the client; they are counted in `guesses`.
+        """
         if self._key is None:
             return
         if authorization is not None:
@@ -89,7 +94,11 @@ class Access:
             given = values[0]
         else:
             raise Fault(401, "unauthorized", "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.")
+        if (wait := guesses.wait(address)) > 0:
+            headers = {"Retry-After": str(math.ceil(wait))}
+            raise Fault(429, "too_many_keys", "Too many wrong API keys came from this address.", headers=headers)
         if not hmac.compare_digest(given.strip(" ").encode(), self._key.encode()):
+            guesses.add(address)
             raise Fault(401, "unauthorized", "The API key is wrong.")
 
 

@@ -34,8 +34,10 @@ Shared = Annotated[State, Depends(state_of)]
 
 
 def needs_key(connection: HTTPConnection, state: Shared) -> None:
-    """A dependency: Fault 401 unless the request has the API key that the server asks for."""
-    state.access.check_key(connection.headers.get("authorization"), connection.scope["query_string"])
+    """A dependency: Fault 401 unless the request has the API key that the server asks for; 429 as `check_key`."""
+    address = connection.client.host if connection.client else ""
+    given = connection.headers.get("authorization")
+    state.access.check_key(given, connection.scope["query_string"], state.guesses, address)
 
 
 def needs_speech(state: Shared) -> None:

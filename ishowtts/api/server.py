@@ -126,6 +126,7 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 create(state),
                 lifespan="off",
+                proxy_headers=False,  # whoever connects could name any address
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=int(state.config.server.drain_seconds),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._chat import Chat
-from .._service import RETRY_AFTER, Lexicon, Load, Store, Voices
+from .._service import RETRY_AFTER, Guesses, Lexicon, Load, Store, Voices
 from ..config import Config
 from ..engine import Engine
 from ..errors import IshowError
@@ -53,6 +53,8 @@ class State:
     """The number of open connections."""
     listeners: int = 0
     """The number of listeners of the chat."""
+    guesses: Guesses = field(default_factory=Guesses)
+    """The wrong API keys, which a reload does not forget."""
     uploads: int = 0
     """The number of uploads that are being received."""
     began: float = field(default_factory=time.time)

@@ -316,3 +316,20 @@ def test_one_host(server: Server) -> None:
     head = b"GET /api/voices HTTP/1.1\r\nHost: localhost\r\n%sConnection: close\r\n\r\n"
     assert server.raw(head % b"").startswith(b"HTTP/1.1 200 ")
     assert server.raw(head % b"Host: localhost\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_wrong_keys_make_an_address_wait(kind: str) -> None:
+    with Server("--set", "server.api_key=a key of enough letters", kind=kind) as server, server.client() as api:
+
+        def ask(key: str, number: int) -> httpx.Response:
+            headers = {"Authorization": f"Bearer {key}", "X-Forwarded-For": f"10.0.0.{number}"}
+            return api.get("/api/voices", headers=headers)
+
+        assert ask("a key of enough letters", 0).status_code == 200
+        assert [ask("guess", number).status_code for number in range(11)] == [401] * 11
+        for key in ("guess", "a key of enough letters"):
+            refused = ask(key, 20)
+            assert refused.status_code == 429 and fault(refused)["code"] == "too_many_keys"
+            assert 1 <= int(refused.headers["retry-after"]) <= 6
+        assert api.get("/api/voices").status_code == 401
+        assert api.get("/healthz").status_code == 200

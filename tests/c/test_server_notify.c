@@ -119,11 +119,32 @@ static void test_watchdog_is_fed_while_both_threads_live(void **state) {
     forget(fd);
 }
 
+/* The kernel keeps few messages for a socket that nobody reads. */
+static void test_a_manager_that_does_not_read_stalls_nothing(void **state) {
+    (void)state;
+    char name[64];
+    snprintf(name, sizeof name, "@ishow-deaf-test-%d", (int)getpid());
+    const int fd = manager_socket(name);
+    setenv("WATCHDOG_USEC", "1000000", 1);
+    alarm(60);
+    for (int i = 0; i < 1000; i++) notify_alive();
+    rig *r = rig_ready();
+    for (int i = 0; i < 4; i++) {
+        usleep(400000); /* the loop feeds the watchdog twice a second */
+        expect(r, GET("/healthz", ""), 200, "ready");
+    }
+    assert_string_equal(hear(fd, 0), "WATCHDOG=1");
+    rig_free(r);
+    alarm(0);
+    forget(fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_watchdog_seconds),
         cmocka_unit_test(test_watchdog_is_fed_while_both_threads_live),
+        cmocka_unit_test(test_a_manager_that_does_not_read_stalls_nothing),
     };
     return cmocka_run_group_tests_name("server_notify", tests, NULL, NULL);
 }

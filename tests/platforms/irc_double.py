@@ -11,15 +11,16 @@ from listening import Certificate
 class IrcDouble(Background):
     """Accepts any number of clients; `lines` are those that they sent, `say` sends to the newest."""
 
-    def __init__(self, certificate: Certificate | None = None, *, greets: bool = True) -> None:
+    def __init__(self, certificate: Certificate | None = None, *, greets: bool = True, port: int = 0) -> None:
         super().__init__(certificate)
+        self.port = port
         self.greets = greets
         self.lines: list[str] = []
         self.arrived = 0
         self.clients: list[asyncio.StreamWriter] = []
 
     async def start(self) -> None:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.context)
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.context)
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -1,9 +1,10 @@
-"""A server that is killed, stopped, starved and cut off: scripts/chaos [--rounds 200].
+"""A server that is killed, stopped, starved and cut off: scripts/chaos [--rounds 200] [--only FAULT...].
 
 `kill`: SIGKILL at a random moment while messages come in; after the restart every message that was answered with 202 is
 in the queue, and speech is made. `disk`: writes fail, then work again. `memory`: no more memory than there is, then as
 much as before. `pause`: SIGSTOP and SIGCONT, which to the server is a machine that was asleep. `clients`: many
-connections that are cut off in the middle of everything.
+connections that are cut off in the middle of everything. The other faults are described in faults.py. Rows of runs with
+another --seed are kept, so that many rounds may be run in pieces.
 """
 
 from __future__ import annotations
@@ -19,29 +20,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from faults import ALONE, OPTIONS, Absent, message, speaks, waiting
 from serving import Server, until
-
-LIMITS = ("chat.rate=0", "chat.repeat_seconds=0", "chat.flood_messages=0", "chat.expire_seconds=0")
-OPTIONS = tuple(part for limit in (*LIMITS, "chat.queue_max=4096") for part in ("--set", limit))
-
-
-def speaks(server: Server) -> None:
-    """It is ready, and a text is spoken."""
-    with server.client(60) as api:
-        until(lambda: api.get("/readyz").json()["status"] == "ready", 30)
-        answer = api.post("/api/tts", json={"text": "Still here."})
-        assert answer.status_code == 200, answer.text
-
-
-def message(name: str) -> dict[str, str]:
-    """A message of a viewer."""
-    return {"id": name, "platform": "test", "channel": "room", "username": "Eve", "content": f"This is {name}."}
 
 
 def kill(rounds: int, seed: int = 1) -> int:
@@ -54,8 +40,7 @@ def kill(rounds: int, seed: int = 1) -> int:
             try:
                 with server.client(30) as api:
                     api.post("/api/danmaku/pause").raise_for_status()
-                    listed = api.get("/api/danmaku/queue").json()
-                    there = {one["id"] for one in [listed["playing"], *listed["waiting"]] if one}
+                    there = set(waiting(api))
                     lost = promised - there
                     assert not lost, f"round {number} lost {sorted(lost)[:5]}"
                     sound += 1
@@ -155,28 +140,52 @@ def _idle(api: httpx.Client) -> bool:
 
 
 ONE: tuple[Callable[[Server], None], ...] = (disk, memory, pause, clients)
+"""Faults of a server that goes on."""
+
+
+def rounds(fault: Callable[..., None], count: int) -> Iterator[None]:
+    """Once after each round of a fault; of those in ONE all with the same server."""
+    if fault in ALONE:
+        for _ in range(count):
+            yield fault()
+        return
+    with Server(*OPTIONS) as server:
+        for _ in range(count):
+            yield fault(server)
 
 
 def main() -> None:
     """The long form: run, print, write the table."""
+    names = ["kill", *(fault.__name__ for fault in (*ONE, *ALONE))]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=200, help="of SIGKILL (default %(default)s)")
     parser.add_argument("--others", type=int, default=5, help="of everything else (default %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="FAULT", help=", ".join(names))
+    parser.add_argument("--seed", type=int, default=1, help="of the moments of SIGKILL (default %(default)s)")
     given = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
     from common import write_csv
 
-    rows: list[dict[str, object]] = [
-        {"fault": "kill", "rounds": given.rounds, "survived": kill(given.rounds)},
-    ]
-    print(rows[-1])
-    with Server(*OPTIONS) as server:
-        for fault in ONE:
-            for _ in range(given.others):
-                fault(server)
-            rows.append({"fault": fault.__name__, "rounds": given.others, "survived": given.others})
-            print(rows[-1])
-    print(f"wrote {write_csv('chaos', rows)}")
+    for name in given.only:
+        begin = time.monotonic()
+        if name == "kill":
+            count, survived = given.rounds, kill(given.rounds, given.seed)
+        else:
+            fault = next(one for one in (*ONE, *ALONE) if one.__name__ == name)
+            try:
+                count, survived = given.others, sum(1 for _ in rounds(fault, given.others))
+            except Absent as absent:
+                print(f"{name}: SKIPPED, there is no {absent}")
+                continue
+        row = {
+            "piece": f"{name} {given.seed}",
+            "fault": name,
+            "rounds": count,
+            "survived": survived,
+            "seconds": round(time.monotonic() - begin, 1),
+        }
+        print(row)
+        write_csv("chaos", [row], "piece")
 
 
 if __name__ == "__main__":

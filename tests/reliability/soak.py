@@ -183,14 +183,23 @@ class Soak:
 
 
 def sample(server: Server) -> dict[str, float]:
-    """What the process holds now."""
+    """What the process holds now, and how busy the machine is."""
     at = Path(f"/proc/{server.process.pid}")
     status = dict(line.split(":", 1) for line in (at / "status").read_text().splitlines())
+    with server.client(60) as api:
+        metrics = api.get("/metrics").text
     return {
         "resident_mb": int(status["VmRSS"].split()[0]) / 1024,
         "descriptors": len(list((at / "fd").iterdir())),
         "threads": int(status["Threads"]),
+        "handles": _metric(metrics, "live_handles"),
+        "cache_mb": _metric(metrics, "cache_bytes") / (1 << 20),
+        "load": os.getloadavg()[0],
     }
+
+
+def _metric(text: str, name: str) -> float:
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"ishowtts_{name} "))
 
 
 def slope(points: list[tuple[float, float]]) -> tuple[float, float]:
@@ -226,7 +235,9 @@ def report(soak: Soak, samples: list[dict[str, float]], seconds: float) -> list[
     half = [one for one in samples if one["seconds"] >= seconds / 2]
     rows: list[dict[str, object]] = []
     begin = soak.latencies[0][0] if soak.latencies else 0.0
-    series = {name: [(one["seconds"], one[name]) for one in half] for name in ("resident_mb", "descriptors", "threads")}
+    held = ("resident_mb", "descriptors", "threads", "handles", "cache_mb")
+    series = {name: [(one["seconds"], one[name]) for one in half] for name in held}
+    load = float(np.mean([one["load"] for one in half])) if half else 0.0
     series["latency_s"] = [(at - begin, took) for at, took in soak.latencies if at - begin >= seconds / 2]
     for name, points in series.items():
         growth, error = slope(points)
@@ -239,6 +250,7 @@ def report(soak: Soak, samples: list[dict[str, float]], seconds: float) -> list[
                 "most": round(max(values), 3),
                 "slope_per_hour": round(growth, 3),
                 "interval": round(error, 3),
+                "load": round(load, 1),
                 "done": sum(soak.done.values()),
                 "errors": len(soak.errors),
             }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import chaos
 import pytest
 import soak
+from faults import ALONE, Absent
 from serving import Server
 
 
@@ -22,10 +23,18 @@ def test_everything_at_once_goes_without_an_error(server: Server) -> None:
     load, samples = soak.run(server, 3, 0.5)
     assert not load.errors, load.errors
     assert {"speak", "stream", "websocket", "chat", "voices", "reload", "nonsense"} <= set(load.done)
-    assert len(soak.report(load, samples, 3)) == 4
+    assert len(soak.report(load, samples, 3)) == 6
     chaos.clients(server)
     after = soak.sample(server)
     assert after["threads"] <= before["threads"] + 2 and after["descriptors"] <= before["descriptors"] + 12
+
+
+@pytest.mark.parametrize("fault", ALONE, ids=lambda fault: fault.__name__)
+def test_it_goes_on_after(fault: Callable[[], None]) -> None:
+    try:
+        fault()
+    except Absent as absent:
+        pytest.skip(f"there is no {absent}")
 
 
 @pytest.mark.parametrize("fault", [chaos.disk, chaos.memory, chaos.pause], ids=lambda fault: fault.__name__)
