@@ -31,6 +31,7 @@ static int clings(ishow_kind kind) {
 typedef struct reading {
     int pending;    /* level of the last punctuation mark, given to the position after the following space */
     int wide;       /* that mark is full-width: no space is needed */
+    int spelt;      /* a letter is before that mark, so no number goes on behind it */
     size_t letters; /* letters of the current word */
     int capital;    /* the word began with an ASCII capital */
     int flags;      /* consecutive regional indicators */
@@ -66,6 +67,7 @@ static int level_after(reading *r, uint32_t code, uint32_t next) {
     case ISHOW_KIND_CLAUSE:
     case ISHOW_KIND_WIDE_CLAUSE:
         r->wide = kind == ISHOW_KIND_WIDE_CLAUSE || code == 0x2014;
+        r->spelt = letters > 0;
         r->pending = LEVEL_CLAUSE;
         break;
     case ISHOW_KIND_CLOSER:
@@ -131,7 +133,9 @@ static size_t choose_early_cut(const place *places, size_t n, size_t from, doubl
 /* Level of the last place of a text that goes on: its next character may make a number, an address or an abbreviation
  * of what looks like an end. */
 static int level_at_end(const reading *r, uint32_t code) {
-    if (ishow_kind_of(code) == ISHOW_KIND_NEWLINE || code == '!' || code == '?') return LEVEL_SENTENCE;
+    const ishow_kind kind = ishow_kind_of(code);
+    if (kind == ISHOW_KIND_NEWLINE || code == '!' || code == '?') return LEVEL_SENTENCE;
+    if (r->pending == LEVEL_CLAUSE && (is_space(kind) || (code == ',' && r->spelt))) return LEVEL_CLAUSE;
     return r->wide ? r->pending : LEVEL_NEVER;
 }
 

@@ -78,7 +78,11 @@ static void a_text_is_cut_where_something_is_known_to_end(void **state) {
         {"Hello there my friend. ", 1, 0.6, 1.5, ""}, /* an abbreviation, where a small letter follows */
         {"Hello there my friend. H", 1, 0.6, 1.5, "Hello there my friend. "},
         {"Hello there my friend. h", 1, 0.6, 1.5, ""},
-        {"Hello there my friend,", 1, 0.6, 1.5, ""},
+        {"Hello there my friend,", 1, 0.6, 1.5, "Hello there my friend,"},
+        {"Hello there my friend, ", 1, 0.6, 1.5, "Hello there my friend, "},
+        {"Hello there my friend:", 1, 0.6, 1.5, ""}, /* "https://" */
+        {"Hello there my friend: ", 1, 0.6, 1.5, "Hello there my friend: "},
+        {"It costs fifteen or 1,", 1, 0.6, 1.5, ""},
         {"Hello there my friend, a", 1, 0.6, 1.5, "Hello there my friend, "},
         {"Hello there my friend!", 1, 0.6, 1.5, "Hello there my friend!"},
         {"It costs 1,000", 1, 0.6, 1.5, ""},
