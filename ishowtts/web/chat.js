@@ -53,9 +53,9 @@ const who = ({ user, merged = [] }) =>
 
 function showConnection() {
   const words = {
-    connecting: t("Connecting …"),
+    connecting: t("Connecting…"),
     open: t("Connected"),
-    waiting: t("Reconnecting …"),
+    waiting: t("Reconnecting…"),
     failed: t("Unavailable"),
   };
   const kind = { open: "good", failed: "bad" }[connection.state] ?? "warn";

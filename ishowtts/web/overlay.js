@@ -74,7 +74,7 @@ feed.on("state", ({ queue, paused }) => {
 
 feed.on("connection", ({ state, error }) => {
   if (state === "failed") complain([...faults, error.missing ? t("This server has no live chat.") : explain(error)]);
-  if (shown.has("state")) tell($("state"), state === "open" ? "" : t("Connecting …"));
+  if (shown.has("state")) tell($("state"), state === "open" ? "" : t("Connecting…"));
 });
 
 /** OBS plays sound as it comes; a browser may want a click first. */

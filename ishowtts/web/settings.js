@@ -44,7 +44,7 @@ export function readSettings(given) {
     else if (rule.list && !value.split(",").every((item) => rule.list.includes(item)))
       faults.push(t("{name} must be a list of {options}, not {text}.", { name, options: rule.list.join(", "), text }));
     else if (rule.colour && !/^#([0-9a-f]{3}|[0-9a-f]{6})$/i.test(value))
-      faults.push(t("{name} must be a colour such as #ffd54a, not {text}.", { name, text }));
+      faults.push(t("{name} must be a color such as #ffd54a, not {text}.", { name, text }));
     else if (rule.text && value.length > rule.text)
       faults.push(t("{name} can have up to {max} characters, not {n}.", { name, max: rule.text, n: value.length }));
     else settings[name] = value;

@@ -22,12 +22,12 @@ function showState() {
   const text = $("server");
   text.dataset.state = failure ? "lost" : (health?.status ?? "loading");
   if (failure) text.textContent = explain(failure);
-  else if (!health) text.textContent = t("Connecting …");
+  else if (!health) text.textContent = t("Connecting…");
   else if (health.status === "degraded")
     text.textContent = t("The disk cannot be written. New voices and chat messages are refused.");
   else if (health.status === "ready")
     text.textContent = [health.model, health.backend, health.precision].filter(Boolean).join(" · ");
-  else text.textContent = health.status === "loading" ? t("Loading the model …") : t("The server is shutting down.");
+  else text.textContent = health.status === "loading" ? t("Loading the model…") : t("The server is shutting down.");
 }
 
 async function look() {

@@ -119,6 +119,17 @@ def test_what_was_not_read_is_kept_over_a_reload(page: Browser, chatting: Server
     page.click("language")
 
 
+def test_on_a_phone_the_reason_is_below_the_message(page: Browser) -> None:
+    send(page, "!play a song that has a long name and is sung by somebody with a long name", "Mallory" * 5)
+    page.wait(lambda: page.texts("#refused .who")[:1] == ["Mallory" * 5])
+    bottom = "return document.querySelector('#refused li > .grow').getBoundingClientRect().bottom"
+    top = "return document.querySelector('#refused .badge').getBoundingClientRect().top"
+    assert page.run(top) < page.run(bottom)
+    with page.device(width=390):
+        page.wait(lambda: page.run(top) >= page.run(bottom))
+        assert "!play a song" in page.texts("#refused li")[0]
+
+
 def test_a_viewer_is_muted_and_unmuted(page: Browser) -> None:
     """Muting from the list of refused messages: later messages are refused, whatever the case of the name."""
     send(page, "!play another", "Eve")
@@ -221,7 +232,7 @@ def test_comes_back_after_a_restart(browser: Browser) -> None:
         open_chat(browser, server)
         httpx.post(server.url + "/api/danmaku/pause")
         browser.wait(lambda: browser.text("pause") == "Resume")
-        browser.lose(server, lambda: browser.text("link") == "Reconnecting …")
+        browser.lose(server, lambda: browser.text("link") == "Reconnecting…")
         server = Server(*QUICK, "--port", str(port))
         browser.wait(lambda: browser.text("link") == "Connected" and browser.text("pause") == "Pause")
         send(browser, "After the restart.")
