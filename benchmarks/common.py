@@ -68,8 +68,10 @@ def write_csv(name: str, rows: Iterable[Mapping[str, object]], by: str = "") -> 
     path = RESULTS / f"{name}.csv"
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as old:
-            new = {row.get(by) for row in full}
-            full += [row for row in csv.DictReader(old) if row["machine"] != where["machine"] or row.get(by) not in new]
+            new = {str(row.get(by)) for row in full}
+            full += [
+                row for row in csv.DictReader(old) if row["machine"] != where["machine"] or str(row.get(by)) not in new
+            ]
     columns = dict.fromkeys(name for row in full for name in row)
     with path.open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, fieldnames=list(columns), lineterminator="\n")
