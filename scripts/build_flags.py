@@ -22,7 +22,7 @@ def main() -> None:
     if (
         sys.argv[1] == "library"
     ):  # without a shared libpython, the program that loads the library must bring the symbols
-        shared = (Path(libdir) / f"libpython{version}.so").exists()
+        shared = any(Path(libdir).glob(f"libpython{version}.so*"))
         print(f"-L{libdir} -lpython{version} -Wl,-rpath,{libdir} -Wl,-z,defs" if shared else "")
         return
     flags = [f"-L{libdir}", f"-L{get('LIBPL')}", f"-lpython{version}", *get("LIBS").split(), *get("SYSLIBS").split()]

@@ -22,6 +22,14 @@ SECONDS = 120
 root_only = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="takes root and setpriv")
 
 
+def others_may_run_python() -> bool:
+    command = [*NOBODY, "env", sys.executable, "-c", ""]
+    return not shutil.which("setpriv") or not subprocess.run(command, capture_output=True).returncode
+
+
+for_others = pytest.mark.skipif(not others_may_run_python(), reason="other users may not run this Python")
+
+
 def stamp(checkout: Path) -> None:
     """The files that scripts/setup leaves when the environment is ready."""
     files = [*sorted((checkout / "requirements").glob("*.txt")), checkout / "pyproject.toml"]
@@ -45,13 +53,8 @@ def checkout() -> Iterator[Path]:
     (packages / "ishowtts.pth").write_text(f"{copy}\n")
     (packages / "pip.py").touch()  # only its presence is checked
     stamp(copy)
-    command = ["make", "-s", "-j2", "-C", str(copy), "PYTHON=.venv/bin/python", "server", "ext"]
-    subprocess.run(command, check=True, capture_output=True)
-    for module in (copy / "build" / "release" / "ext").glob("*.so"):
-        shutil.copy2(module, copy / "ishowtts")
-    shutil.copytree(copy / "build" / "release" / "lib", copy / "ishowtts" / "lib", dirs_exist_ok=True)
-    (copy / "ishowtts" / "bin").mkdir(exist_ok=True)
-    shutil.copy2(copy / "build" / "release" / "ishowtts-server", copy / "ishowtts" / "bin")
+    built = setup(copy)
+    assert built.returncode == 0, built.stderr
     yield copy
     shutil.rmtree(folder)
 
@@ -101,6 +104,7 @@ def test_no_home_no_locale_no_variables(checkout: Path) -> None:
 
 
 @root_only
+@for_others
 def test_another_user_serves_from_a_checkout_that_is_ready(checkout: Path) -> None:
     serve(checkout, *NOBODY, env={"PATH": os.environ["PATH"]})
 
@@ -124,11 +128,47 @@ def test_what_is_not_ready_and_cannot_be_written_says_so(checkout: Path) -> None
 
 
 @root_only
+@for_others
 def test_a_user_without_a_home_is_told_what_to_set(checkout: Path) -> None:
     unknown = ("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups")
     command = [*unknown, str(checkout / "scripts" / "serve"), "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, env={}, timeout=SECONDS)
     assert done.stderr == "ishowtts-server: This user has no home folder: set HOME, or server.state_dir.\n"
+
+
+def program(path: Path, script: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@root_only
+def test_a_compiler_that_is_not_installed_is_fetched_for_the_build_alone(checkout: Path, tmp_path: Path) -> None:
+    """Here apt-get has two packages: a compiler that calls the real one, and headers that are the system's own."""
+    programs, calls, asked = tmp_path / "programs", tmp_path / "calls", tmp_path / "asked"
+    machine = Path(subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True).stdout.strip())
+    trees = {name: tmp_path / name for name in ("gcc", "zlib1g-dev")}
+    program(trees["gcc"] / "usr/bin/gcc", f'echo "$1" >> {calls}; shift; exec /usr/bin/gcc "$@"')
+    (trees["zlib1g-dev"] / "usr/lib" / machine).mkdir(parents=True)
+    (trees["zlib1g-dev"] / "usr/lib" / machine / "pkgconfig").symlink_to(Path("/usr/lib") / machine / "pkgconfig")
+    (trees["zlib1g-dev"] / "usr/include").symlink_to("/usr/include")
+    for name, tree in trees.items():
+        (tree / "DEBIAN").mkdir()
+        control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: a <a@example.org>\nDescription: a\n"
+        (tree / "DEBIAN" / "control").write_text(control)
+        subprocess.run(["dpkg-deb", "--build", str(tree)], check=True, capture_output=True)
+    program(programs / "dpkg-query", '/usr/bin/dpkg-query "$@" | grep -v "^gcc install"')
+    simulated = "; ".join(f"echo 'Inst {name} (1 stable [all])'" for name in trees)
+    apt = (
+        f'case "$*" in *Dir::State*) {simulated};; *-qs*|*update) ;; '
+        f'*download*) cp {tmp_path}/*.deb .;; *) echo "$*" >> {asked};; esac'
+    )
+    program(programs / "apt-get", apt)
+    (checkout / "csrc" / "base" / "log.c").open("a").write("\n")
+    done = setup(checkout, PATH=f"{programs}:{os.environ['PATH']}")
+    assert done.returncode == 0 and "setup: fetching a compiler, for the build alone" in done.stderr, done.stderr
+    assert set(calls.read_text().split()) == {"--sysroot=build/tools"}
+    assert not asked.exists() and not (checkout / "build" / "tools").exists()
 
 
 def test_half_an_object_of_a_killed_compiler_is_made_again(checkout: Path) -> None:
