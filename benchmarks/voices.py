@@ -1,15 +1,14 @@
 """The voices of the package beside their peers: what is understood, how natural it sounds, how long it takes.
 
     python benchmarks/voices.py [--languages en zh de mixed] [--sentences 60] [--threads 2] [--aside DIR]
-                                [--styles af_heart …] [--tones VOICE=STYLE …]   # writes benchmarks/results/voices.csv
+                                [--styles af_heart …]   # writes benchmarks/results/voices.csv
 
 Every voice reads the lines of texts/chat_LANGUAGE.txt, which nobody trained on. The peers take turns with ours on
 each line, so that what else the machine does falls on all alike; timed is the way from the text to the last sample,
 and to the first one where a voice streams. Peers: `hibari-tts` in an environment of its own; Kokoro-82M (int8), which
 reads our phones (`scripts/teacher` makes its folder); flite's program, whose start is in its time. Both folders are
 made in `--aside` when they are missing. The listener is that of `ishowtts quality`; with PocketSphinx only English
-has error rates. Intervals are 95 %, from 2,000 bootstrap samples of the lines. `--tones`: of a Mandarin voice, the
-share of syllables that have the contour of its teacher's style.
+has error rates. Intervals are 95 %, from 2,000 bootstrap samples of the lines.
 """
 
 from __future__ import annotations
@@ -19,10 +18,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -32,12 +30,10 @@ from voice import Row, Wave, flite, lines, put
 from ishowtts import Engine
 from ishowtts._engine import DEFAULTS
 from ishowtts.folders import cache_dir
-from ishowtts.quality import artifacts, mos, tones
-from ishowtts.quality.clips import Clip
+from ishowtts.quality import artifacts, mos
 from ishowtts.quality.intelligibility import rates
 from ishowtts.quality.listeners import Unheard, default, identity
-from ishowtts.quality.tones import Span
-from ishowtts.text import mandarin, phones
+from ishowtts.text import phones
 from ishowtts.text.reading import read
 from ishowtts.train.kokoro import Kokoro
 from ishowtts.train.listen import Listener, interval
@@ -153,34 +149,6 @@ def kokoro(net: Kokoro, style: str, megabytes: float) -> System:
     return System(f"Kokoro {style}", languages, lambda text, seed: timed(lambda: make(text)), megabytes)
 
 
-def syllables(net: Kokoro, style: str, text: str) -> tuple[Clip, list[Span]]:
-    """A Mandarin line in a style, with its syllables."""
-    symbols = phones.spoken(read(text, "zh").text, "zh")
-    spoken = net.read(symbols, "zh", style)
-    assert spoken is not None
-    ends = np.cumsum(spoken.seconds)
-    spans, begin = [], 0.0
-    for (name, _), end, seconds in zip(symbols, ends, spoken.seconds, strict=True):
-        if not name.startswith(mandarin.PREFIX):
-            continue
-        begin = begin or float(end - seconds)
-        if name[-1] in mandarin.TONES and name != mandarin.ERHUA:
-            spans.append(Span(name, begin, float(end)))
-            begin = 0.0
-    return Clip(style, spoken.samples, 24000), spans
-
-
-def tones_of(system: System, texts: list[str], net: Kokoro, style: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """[lines, 2]: syllables with the contour of the teacher's style, and syllables that were compared."""
-    counts = []
-    for text, (wave, rate, *_) in zip(texts, system.said, strict=True):
-        teacher, spans = syllables(net, style, text)
-        clip = Clip(system.name, wave, rate)
-        agree = tones.like_teacher(clip, tones.carried(spans, teacher, clip), teacher, spans)
-        counts.append((sum(agree), len(agree)))
-    return np.array(counts, np.float64)
-
-
 def judge(system: System, language: str, texts: list[str], listener: Listener | None) -> Row:
     """One row of the table."""
     row: Row = {"language": language, "voice": system.name, "lines": len(texts)}
@@ -210,8 +178,6 @@ def measure(
     systems: list[System],
     language: str,
     texts: list[str],
-    net: Kokoro | None,
-    teachers: Mapping[str, str],
     clips: Path | None,
 ) -> list[Row]:
     """The rows of one language."""
@@ -231,9 +197,6 @@ def measure(
     rows = []
     for system in systems:
         row = judge(system, language, texts, listener)
-        if language == "zh" and net is not None and system.name in teachers:
-            counts = tones_of(system, texts, net, teachers[system.name])
-            put(row, "tones", interval(counts[:, 0], counts[:, 1]))
         row["listener"] = identity(default()) if listener is not None else ""
         print(row, flush=True)
         rows.append(row)
@@ -252,14 +215,10 @@ def main() -> None:
     parser.add_argument("--model", default="demo")
     parser.add_argument("--aside", type=Path, default=cache_dir() / "peers", help="environments of the peers")
     parser.add_argument("--styles", nargs="*", default=STYLES, help="of Kokoro; none leaves it out")
-    parser.add_argument(
-        "--tones", nargs="*", default=[], metavar="VOICE=STYLE", help="whom Mandarin voices learnt from"
-    )
     parser.add_argument("--clips", type=Path, help="a folder for what was said")
     args = parser.parse_args()
     args.aside.mkdir(parents=True, exist_ok=True)
-    teachers = dict(item.split("=", 1) for item in args.tones)
-    net = Kokoro(kokoro_folder(args.aside), args.threads) if args.styles or teachers else None
+    net = Kokoro(kokoro_folder(args.aside), args.threads) if args.styles else None
     with Engine.load(args.model, precision=args.precision, threads=args.threads, compile="off") as engine:
         size = size_of(model_folder(args.model))
         systems = [
@@ -273,7 +232,7 @@ def main() -> None:
         systems.append(System(f"flite {FLITE}", ("en",), lambda text, seed: timed(lambda: flite(FLITE, text)), 0.0))
         rows: list[Row] = []
         for language in args.languages:
-            rows += measure(systems, language, lines(language)[: args.sentences], net, teachers, args.clips)
+            rows += measure(systems, language, lines(language)[: args.sentences], args.clips)
     write_csv("voices", rows, by="language")
 
 

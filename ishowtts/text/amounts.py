@@ -40,6 +40,8 @@ class Amounts(Telephones):
     """Parsing of numbers and of what follows them; subclasses put them into words."""
 
     group_mark, point_mark = ",", "."
+    nouns_are_capital = False
+    """Whether a capital letter behind a full stop may be a noun, so that it does not tell where a sentence begins."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +50,7 @@ class Amounts(Telephones):
         self.codes = {code.lower(): row for code, row in self.currencies.items() if code.isalpha()}
         self.units = table.section("unit")
         self.units_lower = {key.lower(): row for key, row in self.units.items() if len(key) > 1}
+        self.dotted_units = table.list("dotted unit")
         self.scales = table.section("scale")
         self.periods = table.words("per")
 
@@ -88,7 +91,7 @@ class Amounts(Telephones):
             key, end = key + parts[k + 1], k + 2
         elif shape[k] == "°" and shape[k + 1] == "a" and len(parts[k + 1]) == 1:
             key, end = key + parts[k + 1].upper(), k + 2
-        elif shape[k] not in "a%‰°x" or not key:
+        elif shape[k] not in "a%‰°x★" or not key:
             return None
         if shape[k] == "a" and k > j and ((len(key) == 1 and key not in _SPACED) or key in ("in", "am")):
             return None
@@ -112,6 +115,9 @@ class Amounts(Telephones):
             one, many = self.powered(one, power), self.powered(many, power)
         if shape[end] == "0":
             return None
+        if shape[end] == "." and key.lower() in self.dotted_units and not self.closes(line, end + 1):
+            begins = shape[end + 1] == " " and line.parts[end + 2][:1].isupper() and not self.nouns_are_capital
+            end += not begins
         return end, one, many
 
     def powered(self, unit: str, power: str) -> str:

@@ -10,7 +10,8 @@ from .tables import load
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 _ACRONYM = re.compile(r"([A-Z]{2,})(s|'s)?")
 _RESPELLED = load("en").words("respelled")
-_READ_LIKE_ENGLISH = str.maketrans("，。！？；：、", ",.!?;:,")
+_DETACHED = re.compile(r" (?=[,.!?;:])")
+"""flite does not pause at a mark that stands alone."""
 
 
 def _word(found: re.Match[str]) -> str:
@@ -23,7 +24,7 @@ def _word(found: re.Match[str]) -> str:
 
 def letters(text: str) -> str:
     """`text` respelled for flite; words of two or more capitals are spelled letter by letter."""
-    return _WORD.sub(_word, heteronyms.respell(text.translate(_READ_LIKE_ENGLISH)))
+    return _WORD.sub(_word, heteronyms.respell(_DETACHED.sub("", text)))
 
 
 def dotted(text: str) -> str:

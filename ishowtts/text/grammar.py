@@ -50,6 +50,7 @@ class Grammar:
             "&": (self.entity,),
             "@": (self.mention,),
             "p": (self.chosen,),
+            "★": (self.star,),
         }
         for char in emoticons.FIRST:
             self.add(char, self.emoticon)
@@ -96,6 +97,10 @@ class Grammar:
             return Found(i + 3, codes + pronounce.possessive(codes), "phones")
         return Found(i + 1, codes, "phones")
 
+    def star(self, line: Line, i: int) -> Found:
+        """A star without a number before it is decoration."""
+        return Found(i + 1, "", "emoji", "emoji")
+
     def mention(self, line: Line, i: int) -> Found | None:
         """The "@" before a name, which is not spoken."""
         if line.shape[i + 1] in "ahkx" and line.before(i) not in "a0":
@@ -122,6 +127,9 @@ class Grammar:
         far_right = shape[i + 2] if right == " " else right
         if char in "<>=":
             if far_left not in "ahkx0)²%°" or far_right not in "ahkx0(-+.":
+                return None
+        elif char == "*" and left == right == " ":
+            if far_left not in "0)" or far_right not in "0(":
                 return None
         elif char in "*/":
             if left not in "a0)" or right not in "a0(":

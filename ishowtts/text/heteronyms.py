@@ -34,6 +34,12 @@ def _said(words: list[str], at: int) -> str:
     front, before = words[max(0, at - 2) : at], words[at - 1] if at else ""
     after = words[at + 1] if at + 1 < len(words) else ""
     nearest = front[0] if before in _BETWEEN and len(front) > 1 else before
+    for phrase, (heteronym, said) in table.section("phrase").items():
+        if heteronym == word:
+            whole = phrase.split()
+            start = at - whole.index(word)
+            if start >= 0 and words[start : start + len(whole)] == whole:
+                return said
     rare = table.section("rare").get(word)
     if rare and (after in rare[0].split() or nearest in rare[1].split()):
         return rare[2]

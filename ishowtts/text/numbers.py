@@ -26,7 +26,10 @@ class Numbers(Amounts):
         self.months = {name: int(row[0]) for name, row in table.section("month").items()}
         self.month_names = [name for name, row in table.section("month").items() if len(row) > 1]
         self.before_roman = table.words("roman")
-        self.add("0", self.date, self.clock, self.duration, self.address_numbers, self.ratio, self.quantity)
+        self.dialled = table.list("dialled")
+        self.add(
+            "0", self.local_phone, self.date, self.clock, self.duration, self.address_numbers, self.ratio, self.quantity
+        )
         self.rules["-"] = (self.emoticon, self.minus, self.dash)
         self.rules["–"] = (self.dash,)
         self.rules["+"] = (self.telephone, self.symbol)
@@ -342,9 +345,21 @@ class Numbers(Amounts):
         return self.plain(line, i, num)
 
     def plain(self, line: Line, i: int, num: Num) -> Found:
-        """A number alone."""
+        """A number alone; one of three digits that is dialled is read digit by digit."""
+        if len(num.whole) == 3 and not num.fraction and self.is_dialled(line, i):
+            return Found(num.end, self.digits(num.whole), "phone")
         said, kind = self.say_plain(line, i, num)
         return Found(num.end, said, kind)
+
+    def said_season(self, line: Line, i: int, first: str, last: str) -> str:
+        """Two years that follow one another, of the second one the last two digits: 2020/21."""
+        last = str(int(first) + 1) if last == "00" else last
+        years = (self.say_plain(line, i, Num(year, "", i + 1, False))[0] for year in (first, last))
+        return f" {self.say_['to']} ".join(years)
+
+    def is_dialled(self, line: Line, i: int) -> bool:
+        """Whether the number at run `i` is that of a telephone by the word before it."""
+        return line.word_before(i) in self.dialled
 
     def scaled(self, num: Num, scale: str) -> str:
         """A number and a word of magnitude."""
@@ -395,6 +410,8 @@ class Numbers(Amounts):
         fixed = self.say_.get(f"{top}/{bottom}")
         if fixed:
             return Found(j + 2, fixed, "fraction")
+        if len(top) == 4 and top[:2] in ("19", "20") and len(bottom) == 2 and int(bottom) == (int(top) + 1) % 100:
+            return Found(j + 2, self.said_season(line, i, top, bottom), "year")
         if not bottom.strip("0") or len(top) > 6 or len(bottom) > 6 or top.startswith("0") != (top == "0"):
             return None
         end = j + 2

@@ -17,6 +17,9 @@ TYPICAL = {"en": "ax0", "de": german.PREFIX + "pau", "zh": mandarin.SYMBOLS[0]}
 SCRIPTS = {"en": "a", "de": "a", "zh": "ah"}
 """Classes of letters (`scan`) that each language reads."""
 
+_WIDE_MARKS = str.maketrans({wide: f"{mark} " for wide, mark in zip("，。！？；：、", ",.!?;:,", strict=True)})
+"""Marks as Chinese keyboards write them, also in other languages, without a space behind them."""
+
 
 def spoken(text: str, language: str) -> list[tuple[str, int]]:
     """The phones of a text in one of LANGUAGES, each with the number of its word, -1 for pauses and punctuation.
@@ -55,7 +58,7 @@ def _put_in(
 
 
 def _spoken(text: str, language: str) -> list[tuple[str, int]]:
-    text = drawn.plain(text, language)
+    text = drawn.plain(text.translate(_WIDE_MARKS), language)
     if language == "de":
         return german.phones(text)
     if language == "zh":

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import NamedTuple
 
 from . import detect
@@ -217,7 +218,7 @@ def _by_chinese(line: Line, letters: list[int], nearest: int, i: int, chinese: b
     `letters`: the runs that are Chinese or Latin, and the end of the shape; `nearest`: the first one of them after `i`.
     """
     shape, n, stop = line.shape, nearest, i + _NEAR
-    while (after := letters[n]) < stop and _belongs(shape, after, chinese):
+    while (after := letters[n]) < stop and _belongs(line, after, chinese):
         n += 1
     found = shape[after] if after < stop else ""
     if found and (shape[after - 1] != " " or shape[after - 2] not in " ,.!?") and (shape[after - 1] not in ",.!?"):
@@ -230,9 +231,18 @@ def _by_chinese(line: Line, letters: list[int], nearest: int, i: int, chinese: b
     return found == "h" if found else chinese
 
 
-def _belongs(shape: str, i: int, chinese: bool) -> bool:
-    """Whether run `i` is the unit of the number directly before it."""
-    return shape[i] == "a" and shape[i - 1] in "0°" and (chinese or shape[i + 1] == "h")
+def _belongs(line: Line, i: int, chinese: bool) -> bool:
+    """Whether run `i` is the unit or the currency of the number before it."""
+    shape = line.shape
+    if shape[i] != "a" or not (chinese or shape[i + 1] == "h"):
+        return False
+    return shape[i - 1] in "0°" or (shape[i - 2 : i] == "0 " and line.parts[i].lower() in _chinese_codes())
+
+
+@cache
+def _chinese_codes() -> frozenset[str]:
+    """Codes of currencies that Mandarin has a name for."""
+    return frozenset(code.lower() for code in GRAMMARS["zh"].table.section("currency") if code.isalpha())
 
 
 _new = tuple.__new__  # a fifth of the time of calling the class, which matters to lines of thousands of tokens

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .grammar import Found
-from .scan import Line
+from .scan import PAD, Line
 from .words import Words
 
 _LINKS = frozenset("-.,) ")
@@ -65,7 +65,7 @@ class Telephones(Words):
                 j += 1
             if shape[j] == "(" and shape[i] == "+":
                 continue
-            if j == at or shape[j] != "0" or (shape[at] in " ." and shape[i] not in "+("):
+            if j == at or shape[j] != "0" or shape[at:j] == ", " or (shape[at] in " ." and shape[i] not in "+("):
                 j = at
                 break
             dashes += "-" in shape[at:j]
@@ -95,6 +95,19 @@ class Telephones(Words):
         if known and shape[j] not in "a-":
             return Found(j, self.grouped(groups), "phone")
         return None
+
+    def local_phone(self, line: Line, i: int) -> Found | None:
+        """A phone number whose groups begin with a zero: 0171 1234567, 030/123456, 0800 123 456."""
+        shape, parts = line.shape, line.parts
+        if not (parts[i][0] == "0" and 2 < len(parts[i]) < 7 and shape[i + 1] in " /-" and shape[i + 2] == "0"):
+            return None
+        end, groups = i + 3, [parts[i], parts[i + 2]]
+        while shape[end] in " -" and shape[end + 1] == "0" and end - i < PAD // 2:
+            groups.append(parts[end + 1])
+            end += 2
+        if not 6 < sum(map(len, groups)) < 15 or shape[end] in "a:.":
+            return None
+        return Found(end, self.grouped(groups), "phone")
 
     def vanity(self, line: Line, j: int, groups: list[str]) -> Found | None:
         """A phone number with words: 1-800-GO-2-HAUL."""

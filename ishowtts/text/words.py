@@ -6,6 +6,7 @@ Results in two or more capitals are spelled letter by letter, all others are rea
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from . import emoticons
 from .drawn import THREE, shorten
@@ -291,7 +292,8 @@ class Words(Grammar):
         return " ".join(said)
 
     def spell_address(self, written: str, setting: Setting) -> str:
-        """An address in words, with names for its punctuation."""
+        """An address in words, with names for its punctuation; chat words in it are no chat words."""
+        setting = replace(setting, chat=False)
         out: list[str] = []
         dotted = False
         for piece in re.findall(r"[A-Za-z\u00aa-\u024f']+|\d+|.", written):

@@ -45,12 +45,44 @@ LINES = {
     "no excuse": "ekskyoose",
     "record it": "rikord",
     "a new record": "reckerd",
-    "take cover and bow down": "baow",
+    "take cover and bow down": "bow",
+    "take a bow": "bow",
+    "she lives here": "livs",
+    "three lives left": "lives",
+    "desert him": "dizurt",
+    "in the desert": "desert",
+    "Polish food": "poelish",
+    "polish it": "polish",
+    "dove into it": "doav",
+    "a white dove": "dove",
+    "invite me": "invyte",
+    "they rebel": "ribel",
     "bow and arrow": "boe",
     "bass guitar": "base",
     "minute details": "mynoot",
     "wait a minute": "minit",
 }
+
+
+SOUNDS = {
+    "bow down": "b aw1",
+    "take a bow": "b aw1",
+    "a bow": "b ow1",
+    "he bows to us": "b aw1 z",
+    "he lives here": "l ih1 v z",
+    "nine lives": "l ay1 v z",
+    "desert him": "d ih0 z er1 t",
+    "Polish food": "p ow1 l ih0 sh",
+    "my resume": "r eh1 z uw1 m ey1",
+    "dove into": "d ow1 v",
+    "rewind it": "r iy1 w ay1 n d",
+    "invite me": "ih0 n v ay1 t",
+}
+
+
+@pytest.mark.parametrize(("line", "said"), SOUNDS.items())
+def test_respelled_words_sound_as_they_should(line: str, said: str) -> None:
+    assert f" {said} " in " ".join(name for name, _ in phones(line))
 
 
 @pytest.mark.parametrize(("line", "said"), LINES.items())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import groupby
 
 import pytest
 
 from ishowtts._phones import phones
+from ishowtts.text.phones import spoken
 from ishowtts.train.align import sphinx_phone
 from ishowtts.train.vocabulary import VOCABULARY
 
@@ -21,6 +23,13 @@ def test_a_sentence_with_words_and_marks() -> None:
     assert phones("Hi, you?") == [
         ("pau", -1), ("hh", 0), ("ay1", 0), ("pau", -1), ("y", 1), ("uw1", 1), ("?", -1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh"])
+@pytest.mark.parametrize("text", ["gut，gut！gut？", "gut , gut ! gut ?", "gut、gut。gut？"])
+def test_marks_of_any_keyboard_pause(text: str, language: str) -> None:
+    words = [word for _, word in spoken(text, language)]
+    assert [word for word, _ in groupby(word for word in words)] == [-1, 0, -1, 1, -1, 2, -1]
 
 
 def test_numbers_read_like_their_words() -> None:

@@ -8,11 +8,12 @@ from .. import numerals
 from ..amounts import Currency, Num
 from ..grammar import Found
 from ..numbers import Numbers
-from ..scan import PAD, Line
+from ..scan import Line
 
 _cardinal = lru_cache(8192)(numerals.german)
 _ordinal = lru_cache(1024)(numerals.german_ordinal)
 _ORDINAL_ENDS = {begin + end: end for begin in ("t", "st") for end in ("e", "en", "er", "es", "em")}
+_BESIDE_DAYS = frozenset(("bis", "und", "u", "am", "ab", "jeden", "von", "oder"))
 _FEMALE = ("e", "ung", "heit", "keit", "ion", "tät", "schaft", "in", "ur", "ik")
 _NEUTER = ("chen", "um", "ment", "lein")
 
@@ -22,13 +23,15 @@ class German(Numbers):
 
     language = "de"
     group_mark, point_mark = ".", ","
+    nouns_are_capital = True
 
     def __init__(self) -> None:
         super().__init__()
         self.cases = self.table.words("case")
         self.endings = self.table.words("determiner")
         self.genders = {word: gender for gender in ("f", "n", "m") for word in self.table.list(f"noun {gender}")}
-        self.rules["0"] = (self.local_phone, self.short_version, *self.rules["0"])
+        self.shortened = self.table.words("shortened end")
+        self.rules["0"] = (self.short_version, *self.rules["0"])
 
     def cardinal(self, number: str) -> str:
         """As in zwölf Komma fünf."""
@@ -125,6 +128,40 @@ class German(Numbers):
         if kind or (len(part) > 1 and value < 40 and not line.setting.shouted and named):
             return Found(i + 1, self.cardinal(str(value)), "roman")
         return None
+
+    def abbreviation(self, line: Line, i: int) -> Found | None:
+        """Also compounds with a shortened end (Hauptstr.) and "u." between words."""
+        part, shape = line.parts[i], line.shape
+        if part.lower() in self.weekdays and part[0].isupper() and len(part) == 2 and self.is_weekday(line, i):
+            return Found(i + 2, self.weekdays[part.lower()], "date")
+        found = super().abbreviation(line, i)
+        if found:
+            return found
+        if part == "u" and shape[i + 2] == " " and shape[i + 3] in "a0":
+            return Found(i + 2, self.symbols["&"], "abbreviation")
+        said = self.whole(part)
+        return Found(i + 1 if self.closes(line, i + 2) else i + 2, said, "abbreviation") if said else None
+
+    def is_weekday(self, line: Line, i: int) -> bool:
+        """Whether the two letters at run `i`, before a full stop, are a day of the week by the words beside them."""
+        if line.word_before(i) in _BESIDE_DAYS and line.before(i) == " ":
+            return not self.closes(line, i + 2)
+        k = i + 3 if line.shape[i + 2] == " " else i + 2
+        return line.shape[k] in "0-–/" or (line.shape[k] == "a" and line.parts[k] in _BESIDE_DAYS)
+
+    def whole(self, part: str) -> str:
+        """A compound with its end in full, as Hauptstraße for Hauptstr; "" for another word."""
+        low = part.lower()
+        for short, end in self.shortened.items():
+            if low.endswith(short) and len(low) > len(short) + 2 and not part.isupper():
+                return part[: -len(short)] + end
+        return ""
+
+    def word(self, line: Line, i: int) -> Found:
+        """A street in an address may be shortened without a full stop: Hauptstr 5."""
+        if line.shape[i + 1] == " " and line.shape[i + 2] == "0" and (said := self.whole(line.parts[i])):
+            return Found(i + 1, said, "abbreviation")
+        return super().word(line, i)
 
     # ---- dates and ordinals ------------------------------------------------------------------------------------------
 
@@ -345,6 +382,10 @@ class German(Numbers):
     def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
         """One of a female unit is eine."""
         found = super().measured(line, j, said, many)
+        if found.kind == "measure" and said == "ein halb":
+            unit = found.spoken.removeprefix(f"{said} ")
+            ending = {"f": "e", "n": "es", "m": "er"}[self.gender(unit.split(" ")[0])]
+            return found._replace(spoken=f"{'eine' if ending == 'e' else 'ein'} halb{ending} {unit}")
         if found.kind == "measure" and not many and said == "ein":
             unit = found.spoken.removeprefix("ein ")
             return found._replace(spoken=f"{self.one(line, unit.split(' ')[0])} {unit}")
@@ -378,19 +419,6 @@ class German(Numbers):
         return f"{self.cardinal(num.text)} {scale}"
 
     # ---- telephones and plain numbers --------------------------------------------------------------------------------
-
-    def local_phone(self, line: Line, i: int) -> Found | None:
-        """0171 1234567, 030/123456."""
-        shape, parts = line.shape, line.parts
-        if not (parts[i][0] == "0" and 2 < len(parts[i]) < 7 and shape[i + 1] in " /-" and shape[i + 2] == "0"):
-            return None
-        end, groups = i + 3, [parts[i], parts[i + 2]]
-        while shape[end] in " -" and shape[end + 1] == "0" and end - i < PAD // 2:
-            groups.append(parts[end + 1])
-            end += 2
-        if not 6 < sum(map(len, groups)) < 15 or shape[end] in "a:.":
-            return None
-        return Found(end, self.grouped(groups), "phone")
 
     def international(self, groups: list[str]) -> str:
         """The code of the country is a number."""

@@ -9,6 +9,7 @@ from .. import numerals
 from ..amounts import Currency, Num
 from ..grammar import Found
 from ..numbers import Numbers
+from ..numerals import from_roman
 from ..scan import Line
 from ..tables import load
 
@@ -34,6 +35,8 @@ class Mandarin(Numbers):
         self.runs = self.table.words("chat number")
         self.add("h", self.repeated)
         self.rules["0"] = (self.chat_number, *self.rules["0"])
+        self.codes_after = tuple(self.table.list("code"))
+        self.dialled_after = tuple(self.dialled)
         self.spells = tuple(self.table.list("each"))
         self.rules["/"] = (self.each,)
         self.rules["~"] = (self.emoticon, self.dash, self.symbol)
@@ -67,6 +70,31 @@ class Mandarin(Numbers):
     def count(self, num: Num) -> str:
         """Two of something are 两."""
         return "两" if num.text == "2" else self.cardinal(num.text)
+
+    def abbreviation(self, line: Line, i: int) -> Found | None:
+        """Also "No." before a number: NO.1 is 第一."""
+        k = i + 3 if line.shape[i + 2] == " " else i + 2
+        if line.parts[i].lower() == "no" and line.shape[k] == "0" and line.shape[k + 1] not in "a.:%":
+            return Found(k + 1, self.ordinal(line.parts[k]), "ordinal")
+        return super().abbreviation(line, i)
+
+    def special(self, line: Line, i: int) -> Found | None:
+        """A Roman numeral after Chinese characters: 第IV章, 最终幻想VII."""
+        part = line.parts[i]
+        if line.before(i) != "h" or not part.isupper() or line.shape[i + 1] in "0'-.":
+            return super().special(line, i)
+        value = from_roman(part)
+        if not value or value > 39 or (len(part) == 1 and line.parts[i - 1][-1] != "第"):
+            return super().special(line, i)
+        return Found(i + 1, self.cardinal(str(value)), "roman")
+
+    def said_season(self, line: Line, i: int, first: str, last: str) -> str:
+        """Years digit by digit."""
+        return f"{self.digits(first)}{self.say_['to']}{self.digits(last)}"
+
+    def is_dialled(self, line: Line, i: int) -> bool:
+        """As the word directly before the number says."""
+        return line.before(i) == "h" and line.parts[i - 1].endswith(self.dialled_after)
 
     # ---- what follows a number ---------------------------------------------------------------------------------------
 
@@ -154,7 +182,7 @@ class Mandarin(Numbers):
     def before_han(self, line: Line, i: int, num: Num, after: str) -> Found | None:
         """A whole number directly before Chinese characters."""
         whole, j = num.whole, num.end
-        if after[0] == "年" and not after.startswith("年代"):
+        if after[0] == "年" and (len(whole) == 4 or not after.startswith("年代")):
             dated = len(whole) == 4 and 1000 < int(whole) < 2200
             era = line.before(i) == "h" and line.parts[i - 1].endswith(("公元前", "公元"))
             if (
@@ -278,8 +306,8 @@ class Mandarin(Numbers):
 
     def each(self, line: Line, i: int) -> Found | None:
         """A "/" that is read 每, as in 20块/月."""
-        after = line.parts[i + 1]
-        if line.before(i) in "h0a" and line.shape[i + 1] == "h" and after.startswith(self.spells):
+        stands = line.before(i) in "h0a" or line.before(i) in self.currencies
+        if stands and line.shape[i + 1] == "h" and line.parts[i + 1].startswith(self.spells):
             return Found(i + 1, self.say_["per"], "symbol")
         return None
 
@@ -293,6 +321,8 @@ class Mandarin(Numbers):
             ), "number"
         if num.grouped:
             return self.cardinal(whole), "number"
+        if len(whole) > 4 and line.before(i) == "h" and line.parts[i - 1].endswith(self.codes_after):
+            return self.digits(whole), "phone"
         if len(whole) == 4 and 1900 <= int(whole) < 2100 and self.spans(line, i):
             return self.digits(whole), "year"
         if len(whole) == 2 and self.ends_years(line, i):
