@@ -8,10 +8,10 @@ WORK is the work folder of `ishowtts train teach` with the clips of each voice's
 teacher and the voice read lines of texts/chat_zh.txt, which are in no training data. The voice gets each syllable as
 inline markup, so the engine's word times are those of the syllables, and nothing has to be aligned.
 
-Columns: `teacher`, what is heard right of the teacher, is the ceiling. `voice` is ours. `chance`: the voice's clips,
+Columns: `teacher`, what is heard right of the teacher, is the ceiling; `ours` is the voice; `chance`: the same clips,
 but the tones that count as right are shuffled. `given` and `meant`: the voice is told wrong tones at random for all
 syllables that are not neutral, and the tone is heard that it was given, or the one that the word has. A voice that
-follows its tone symbols has `given` near `voice`; one that guesses tones from the syllables around has `meant` there.
+follows its tone symbols has `given` near `ours`; one that guesses tones from the syllables around has `meant` there.
 Intervals are 95 %, from 2,000 bootstrap samples of the lines.
 """
 
@@ -134,8 +134,8 @@ def share(classifier: Classifier, clips: Sequence[Voiced], shuffle: bool = False
     heard, tones, place = classifier.heard(clips)
     if shuffle:
         tones = np.random.default_rng(1).permutation(tones)
-    right = np.bincount(place, heard == tones, len(clips))
-    return interval(right, np.bincount(place, minlength=len(clips)).astype(float))
+    right = np.bincount(place, heard == tones, len(clips)).astype(np.float64)
+    return interval(right, np.bincount(place, minlength=len(clips)).astype(np.float64))
 
 
 def measure(engine: Engine, net: Kokoro, voice: str, style: str, clips: Sequence[Voiced], texts: list[str]) -> Row:
@@ -148,7 +148,7 @@ def measure(engine: Engine, net: Kokoro, voice: str, style: str, clips: Sequence
     row: Row = {"voice": voice, "style": style, "fitted": len(clips), "lines": len(texts)}
     row["syllables"] = len(classifier.heard(ours)[0])
     put(row, "teacher", share(classifier, [by_teacher(net, style, text) for text in texts]))
-    put(row, "voice", share(classifier, ours))
+    put(row, "ours", share(classifier, ours))
     put(row, "chance", share(classifier, ours, shuffle=True))
     put(row, "given", share(classifier, wrong))
     put(row, "meant", share(classifier, as_written(wrong, ours)))

@@ -182,5 +182,6 @@ class Classifier:
 
 
 def _softmax(x: Array) -> Array:
-    e: Array = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    shares: Array = e / e.sum(axis=1, keepdims=True)
+    return shares

@@ -250,6 +250,8 @@ _WEAK = ",;:，；：、"
 _STRONG = ".!?。！？…"
 _MARKS = frozenset(_WEAK + _STRONG)
 _PAUSES = _MARKS | frozenset("•·-–—(（)）\n'~")
+_COUNTED = frozenset(("number", "phone", "chat", "year", "ordinal", "date", "time", "money"))
+"""Kinds of tokens that stay apart where a space is between two of them."""
 _HAN_MARKS = frozenset("，。！？；：、")
 
 
@@ -296,7 +298,7 @@ class _Writer:
             if why:
                 self.dropped.append(Dropped(written, start, end, why))
             return
-        self.apart = self.gap and kind == "word" == line.last
+        self.apart = self.gap and (kind == "word" == line.last or (kind in _COUNTED and line.last in _COUNTED))
         self.say(spoken)
         if " " in spoken:
             said = ""

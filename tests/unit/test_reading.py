@@ -58,6 +58,7 @@ def test_any_text_is_read_into_words_without_digits(language: str, text: str) ->
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@settings(deadline=None)
 @given(words=st.lists(st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyzäöüß0123456789"), min_size=1), min_size=1))
 def test_words_and_numbers_are_never_read_as_nothing(language: str, words: list[str]) -> None:
     reading = read(" ".join(words), language)

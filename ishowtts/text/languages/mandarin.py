@@ -16,6 +16,8 @@ from ..tables import load
 _cardinal = lru_cache(8192)(numerals.chinese)
 _BETWEEN = re.compile(r"(?<=[\u4e00-\u9fff]) | (?=[\u4e00-\u9fff])")
 _REPEATED = re.compile(r"([^零一二三四五六七八九幺])\1{5,}", re.DOTALL)
+_ENDS_NUMBERS = "零一二三四五六七八九十百千万亿两幺整年月日分秒方点"
+"""Characters that numbers, dates and times end with; a Roman numeral behind one is no part of a name."""
 _SAID_SHORT = 5
 """Number of times that a repeated character is spoken."""
 
@@ -35,6 +37,8 @@ class Mandarin(Numbers):
         self.runs = self.table.words("chat number")
         self.add("h", self.repeated)
         self.rules["0"] = (self.chat_number, *self.rules["0"])
+        said = (row[0] for name in ("unit", "currency", "symbol", "per") for row in self.table.section(name).values())
+        self.ends_amounts = frozenset(_ENDS_NUMBERS).union(words[-1] for words in said if words)
         self.codes_after = tuple(self.table.list("code"))
         self.dialled_after = tuple(self.dialled)
         self.spells = tuple(self.table.list("each"))
@@ -82,6 +86,8 @@ class Mandarin(Numbers):
         """A Roman numeral after Chinese characters: 第IV章, 最终幻想VII."""
         part = line.parts[i]
         if line.before(i) != "h" or not part.isupper() or line.shape[i + 1] in "0'-.":
+            return super().special(line, i)
+        if line.parts[i - 1][-1] in self.ends_amounts:
             return super().special(line, i)
         value = from_roman(part)
         if not value or value > 39 or (len(part) == 1 and line.parts[i - 1][-1] != "第"):
