@@ -126,7 +126,7 @@ class Grammar:
         far_left = shape[i - 2] if left == " " and i > 1 else left
         far_right = shape[i + 2] if right == " " else right
         if char in "<>=":
-            if far_left not in "ahkx0)²%°" or far_right not in "ahkx0(-+.":
+            if far_left not in "ahkx0)²%°$€£¥" or far_right not in "ahkx0(-+.$€£¥":
                 return None
         elif char == "*" and left == right == " ":
             if far_left not in "0)" or far_right not in "0(":

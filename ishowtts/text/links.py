@@ -12,6 +12,12 @@ _STOPS = frozenset(" \n\0<>\"'，。！？、；：（）【】「」《》”�
 _CLOSING = frozenset(".,!?;:)]}*~_'")
 
 
+def is_domain(name: str) -> bool:
+    """Whether a name is that of a domain or of a kind of file and no word."""
+    low = name.lower()
+    return (low in _HOSTS and low not in _WORDS) or low in _FILES
+
+
 def find(line: Line, i: int) -> tuple[int, str, str] | None:
     """(run after the address, the part to speak, "link" or "mail") of an address at run `i`; None: there is none."""
     shape = line.shape

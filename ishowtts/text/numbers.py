@@ -5,6 +5,7 @@ Their notation is much the same in all languages; subclasses put them into words
 
 from __future__ import annotations
 
+from . import links
 from .amounts import Amounts, Currency, Num
 from .clean import SUPERSCRIPTS
 from .grammar import NUMERIC, Found
@@ -27,6 +28,7 @@ class Numbers(Amounts):
         self.month_names = [name for name, row in table.section("month").items() if len(row) > 1]
         self.before_roman = table.words("roman")
         self.dialled = table.list("dialled")
+        self.counted_of = table.list("of")
         self.add(
             "0", self.local_phone, self.date, self.clock, self.duration, self.address_numbers, self.ratio, self.quantity
         )
@@ -150,8 +152,13 @@ class Numbers(Amounts):
         return f"{self.count(num)} {unit[0] if num.whole == '1' else unit[-1]}"
 
     def comparison(self, line: Line, i: int) -> Found | None:
-        """Two signs that compare: 5 != 3, a >= b, 1 == 1."""
+        """Two signs that compare, 5 != 3, a >= b, 1 == 1, or one before a number alone, >100."""
         shape = line.shape
+        before = shape[i - 2] if line.before(i) == " " and i > 1 else line.before(i)
+        if shape[i] in "<>" and before not in "ahkx0)²%°" and not self.emoticon(line, i):
+            k = i + 2 if shape[i + 1] == "=" else i + 1
+            if shape[k] == "0" or (shape[k] in self.currencies and shape[k + 1] == "0"):
+                return Found(k, self.say_[line.text[line.starts[i] : line.starts[k]]], "symbol")
         if shape[i + 1] != "=" or shape[i + 2] == "=":
             return None
         left, right = line.before(i), shape[i + 2]
@@ -245,7 +252,9 @@ class Numbers(Amounts):
         return Found(i + 1, "", "mark")
 
     def point(self, line: Line, i: int) -> Found | None:
-        """A decimal without its zero, .5, not after a word or number."""
+        """A decimal without its zero, .5, not after a word or number; the point of a name, .NET."""
+        if line.shape[i + 1] == "a" and line.before(i) in "\0 (,，、" and links.is_domain(line.parts[i + 1]):
+            return Found(i + 2, self.spell_address(f".{line.parts[i + 1]}", line.setting), "symbol")
         if line.shape[i + 1] != "0" or line.before(i) in "ahkx0.)":
             return None
         num = Num("", line.parts[i + 1], i + 2, False)
@@ -405,8 +414,11 @@ class Numbers(Amounts):
         top, bottom = num.whole, parts[j + 1]
         if line.computes(i):
             return Found(j + 1, f"{self.cardinal(top)} {self.say_['divided']}", "number")
-        if shape[j + 2] in "/." and shape[j + 3] == "0":
+        goes_on = shape[j + 2] in "/." and shape[j + 3] == "0"
+        if goes_on or (line.before(i) == "/" and i > 1 and shape[i - 2] == "0"):
             return Found(j + 1, f"{self.cardinal(top)} {self.address['/']}", "number")
+        if line.word_before(i) in self.counted_of:
+            return Found(j + 1, f"{self.cardinal(top)} {self.say_['of']}", "number")
         fixed = self.say_.get(f"{top}/{bottom}")
         if fixed:
             return Found(j + 2, fixed, "fraction")

@@ -58,6 +58,7 @@ def warm() -> None:
 
 @cache
 def _dictionary() -> tuple[dict[str, Any], dict[int, str], Any]:
+    import pypinyin  # noqa: F401 - waits for a thread that imports it, which its submodules alone do not
     from pypinyin.constants import PHRASES_DICT, PINYIN_DICT
     from pypinyin.contrib.tone_convert import to_tone3
 

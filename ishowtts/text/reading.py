@@ -220,15 +220,30 @@ def _by_chinese(line: Line, letters: list[int], nearest: int, i: int, chinese: b
     shape, n, stop = line.shape, nearest, i + _NEAR
     while (after := letters[n]) < stop and _belongs(line, after, chinese):
         n += 1
-    found = shape[after] if after < stop else ""
-    if found and (shape[after - 1] != " " or shape[after - 2] not in " ,.!?") and (shape[after - 1] not in ",.!?"):
+    found = _script(line, after, chinese) if after < stop else ""
+    if found and (shape[after - 1] != " " or shape[after - 2] not in _AFTER_BREAKS) and shape[after - 1] not in _BREAKS:
         return found == "h"
-    before = letters[nearest - 1] if nearest else -1
+    n = nearest - 1
+    while n >= 0 and letters[n] > i - _NEAR and _belongs(line, letters[n], chinese):
+        n -= 1
+    before = letters[n] if n >= 0 else -1
     if before >= 0 and before > i - _NEAR:
-        if shape[before] == "h":
+        if _script(line, before, chinese) == "h":
             return True
         return chinese and (before == i - 1 or line.parts[before].isupper())  # a name: "iPhone15", "RTX 4090"
     return found == "h" if found else chinese
+
+
+_BREAKS = frozenset(",.!?，。！？、；：")
+_AFTER_BREAKS = _BREAKS | {" "}
+
+
+def _script(line: Line, i: int, chinese: bool) -> str:
+    """The class of the letters at run `i`; in a Chinese line, chat words of Mandarin in Latin letters are Chinese."""
+    part = line.parts[i]
+    if chinese and line.shape[i] == "a" and (part.lower() in _chinese_words() or set(part) == {"h"}):
+        return "h"
+    return line.shape[i]
 
 
 def _belongs(line: Line, i: int, chinese: bool) -> bool:
@@ -236,7 +251,15 @@ def _belongs(line: Line, i: int, chinese: bool) -> bool:
     shape = line.shape
     if shape[i] != "a" or not (chinese or shape[i + 1] == "h"):
         return False
-    return shape[i - 1] in "0°" or (shape[i - 2 : i] == "0 " and line.parts[i].lower() in _chinese_codes())
+    if shape[i - 1] in "0°" or (shape[i - 1] == "/" and shape[i - 3 : i - 1] == "0a"):
+        return True
+    return shape[i - 2 : i] == "0 " and line.parts[i].lower() in _chinese_codes()
+
+
+@cache
+def _chinese_words() -> frozenset[str]:
+    """Chat words of Mandarin in Latin letters."""
+    return frozenset(GRAMMARS["zh"].table.section("chat"))
 
 
 @cache

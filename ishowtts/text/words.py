@@ -114,8 +114,10 @@ class Words(Grammar):
                 return found
         if part == "AM" and not line.setting.shouted and line.said != "I":
             return Found(i + 1, part, "letters")
-        if i < line.street:
+        if i < line.street or line.shape[i + 1] == "²":
             return Found(i + 1, part, "word")
+        if "&" in (line.before(i), line.shape[i + 1]) and part.isupper() and 1 < len(part) < 4:
+            return Found(i + 1, " ".join(part), "letters")
         said, kind = self.alone(part, line.setting)
         return Found(i + 1, said, kind)
 

@@ -327,14 +327,14 @@ class Mandarin(Numbers):
             ), "number"
         if num.grouped:
             return self.cardinal(whole), "number"
-        if len(whole) > 4 and line.before(i) == "h" and line.parts[i - 1].endswith(self.codes_after):
-            return self.digits(whole), "phone"
         if len(whole) == 4 and 1900 <= int(whole) < 2100 and self.spans(line, i):
             return self.digits(whole), "year"
         if len(whole) == 2 and self.ends_years(line, i):
             return self.digits(whole), "year"
         if len(whole) == 11 and whole[0] == "1" and whole[1] in "3456789" and whole[-4:] != "0000":
             return self.digits(whole).replace("一", "幺"), "phone"
+        if len(whole) > 4 and line.before(i) == "h" and line.parts[i - 1].endswith(self.codes_after):
+            return self.digits(whole), "phone"
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 12 and whole[-3:] != "000"):
             return self.digits(whole), "number"
         return self.cardinal(whole), "number"
