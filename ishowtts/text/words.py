@@ -114,8 +114,10 @@ class Words(Grammar):
                 return found
         if part == "AM" and not line.setting.shouted and line.said != "I":
             return Found(i + 1, part, "letters")
-        if i < line.street or line.shape[i + 1] == "²":
+        if i < line.street:
             return Found(i + 1, part, "word")
+        if line.shape[i + 1] == "²" and len(part) == 1:  # a variable; as a capital it is no chat word
+            return Found(i + 1, part.upper() if part in self.chat else part, "letters")
         if "&" in (line.before(i), line.shape[i + 1]) and part.isupper() and 1 < len(part) < 4:
             return Found(i + 1, " ".join(part), "letters")
         said, kind = self.alone(part, line.setting)
