@@ -118,7 +118,7 @@ class English(Numbers):
         """As in "Chapter IV", "Henry VIII", "Final Fantasy VII"; one letter only behind a word of the table."""
         before = line.said.lower()
         value = numerals.from_roman(part)
-        if not value or not before or line.shape[i + 1] in "'0":
+        if not value or not before or line.shape[i + 1] in "'0" or line.word_after(i + 1) == self.address["."]:
             return None
         kind = self.before_roman.get(before)
         if kind == "king" and (len(part) > 1 or (part in "IVX" and line.shape[i + 1] in "\0.,!?")):
