@@ -72,6 +72,14 @@ def test_two_marks_that_meet_are_read_as_they_are() -> None:
         assert read(said, "zh").text == said, text
 
 
+@pytest.mark.parametrize(
+    ("text", "language"), [("34 may k²", "de"), ("½Mk www.x.tv", "en"), ("2024-03-05II", "zh"), ("5-5II (11}", "zh")]
+)
+def test_letters_that_meet_numbers_are_read_as_they_are(text: str, language: str) -> None:
+    said = read(text, language).text
+    assert read(said, language).text == said
+
+
 @pytest.mark.parametrize(("language", "words"), [("en", LATIN), ("de", LATIN), ("zh", HAN)])
 @settings(max_examples=400, deadline=None, database=None)
 @given(data=st.data())
