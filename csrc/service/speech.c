@@ -26,28 +26,28 @@ _Static_assert(offsetof(speech, request) == 0, "offsets in ishow_request are off
     { rows, sizeof rows / sizeof *rows }
 static const ishow_field text_rows[] = {
     {"text", .kind = ISHOW_FIELD_STRING, .needed = 1, .at = offsetof(speech, request.text), .least = 1,
-     .most = ISHOW_MAX_TEXT_CHARS, .help = "what to say"},
+     .most = ISHOW_MAX_TEXT_CHARS, .help = "the text to speak"},
 };
 static const ishow_field piece_rows[] = {
     {"text", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, request.text), .most = ISHOW_MAX_TEXT_CHARS,
-     .help = "what to say, or the next piece of it"},
+     .help = "the text to speak, or its next piece"},
     {"set_text", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, set_text), .most = ISHOW_MAX_TEXT_CHARS,
-     .help = "replaces what has not begun to be spoken"},
+     .help = "replaces the part of the text that has not begun to be spoken"},
     {"flush", .kind = ISHOW_FIELD_BOOLEAN, .at = offsetof(speech, flush),
-     .help = "speak what has come, without waiting for the end of a sentence"},
-    {"more", .kind = ISHOW_FIELD_BOOLEAN, .at = offsetof(speech, more), .help = "pieces of the text follow"},
+     .help = "speak the text so far, without waiting for the end of a sentence"},
+    {"more", .kind = ISHOW_FIELD_BOOLEAN, .at = offsetof(speech, more), .help = "more pieces of the text follow"},
 };
 static const ishow_field who_rows[] = {
     {"voice_id", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, request.voice), .least = 1, .most = ID_MAX,
      .help = "an id of `/api/voices`"},
     {"engine", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, engine), .choice = engine_at,
-     .help = "the only one there is"},
+     .help = "the only value"},
 };
 static const ishow_field answer_rows[] = {
     {"format", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, format), .choice = format_at,
      .help = "left out: by `Accept`, else wav"},
     {"sample_rate", .kind = ISHOW_FIELD_RATE, .at = offsetof(speech, sample_rate), .rates = rates,
-     .help = "Hz, as far as the format takes it; left out: the model's"},
+     .help = "Hz, if the format supports it; left out: the model's"},
 };
 static const ishow_fields text = ROWS(text_rows), piece = ROWS(piece_rows), who = ROWS(who_rows),
                           answer = ROWS(answer_rows);
@@ -56,27 +56,27 @@ static const ishow_field openai_model_rows[] = {
      .help = "the loaded model's name, or one of OpenAI's"},
 };
 static const ishow_field openai_input_rows[] = {
-    {"input", "text", .kind = ISHOW_FIELD_RENAMED, .needed = 1, .help = "what to say"},
+    {"input", "text", .kind = ISHOW_FIELD_RENAMED, .needed = 1, .help = "the text to speak"},
 };
 static const ishow_field openai_piece_rows[] = {
     {"input", "text", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, request.text), .most = ISHOW_MAX_TEXT_CHARS,
-     .help = "what to say, or the next piece of it"},
+     .help = "the text to speak, or its next piece"},
     {"flush", "flush", .kind = ISHOW_FIELD_BOOLEAN, .at = offsetof(speech, flush),
-     .help = "speak what has come, without waiting for the end of a sentence"},
+     .help = "speak the text so far, without waiting for the end of a sentence"},
 };
 static const ishow_field openai_rows[] = {
     {"voice", "voice_id", .kind = ISHOW_FIELD_ID, .needed = 1, .at = offsetof(speech, request.voice), .least = 1,
      .most = ID_MAX,
-     .help = "an id of `/v1/audio/voices`, or one of OpenAI's names, which the configuration maps to ours"},
+     .help = "an id of `/v1/audio/voices`, or one of OpenAI's names, which the configuration maps to voices"},
     {"instructions", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, ignored), .help = "accepted and not used"},
-    {"response_format", "format", .kind = ISHOW_FIELD_RENAMED, .help = "mp3 where it is left out"},
-    {"speed", "speed", .kind = ISHOW_FIELD_RENAMED, .help = "1 is the voice's own"},
+    {"response_format", "format", .kind = ISHOW_FIELD_RENAMED, .help = "left out: mp3"},
+    {"speed", "speed", .kind = ISHOW_FIELD_RENAMED, .help = "speaking rate; 1 is the voice's own"},
     {"markup", "markup", .kind = ISHOW_FIELD_RENAMED,
-     .help = "obey [pause 500ms], [speed 1.2], [voice:id] and [word](/ipa/) in the input"},
+     .help = "apply [pause 500ms], [speed 1.2], [voice:id] and [word](/ipa/) in the input"},
     {"seed", "seed", .kind = ISHOW_FIELD_RENAMED,
-     .help = "the same seed and request give the same samples; left out: drawn"},
+     .help = "the same seed and request give the same samples; left out: random"},
     {"stream_format", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, events), .choice = events_at,
-     .help = "audio where it is left out"},
+     .help = "left out: audio"},
     {"stream", .kind = ISHOW_FIELD_BOOLEAN, .at = offsetof(speech, ignored_switch),
      .help = "accepted and not used: audio is streamed anyway"},
     {"user", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, ignored), .help = "accepted and not used"},

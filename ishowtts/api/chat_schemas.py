@@ -24,13 +24,13 @@ else:
 
 
 class Strict(BaseModel):
-    """A request: nothing else may be in it."""
+    """A request; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class ChatMetadata(BaseModel):
-    """What is known besides; further keys are kept out of the way."""
+    """Further facts about the message; unknown keys are ignored."""
 
     roles: list[Role] = []
     amount: float = Field(0, ge=0, le=1e9)
@@ -74,14 +74,14 @@ class ChatPlace(Strict):
 
 
 class ChatSource(ChatPlace):
-    """A channel to join, and what it is joined with; left out: what the configuration has."""
+    """A channel to join with its credentials; fields that are left out are taken from the configuration."""
 
     token: str | None = Field(None, description="Twitch: OAuth token; Bilibili: SESSDATA; YouTube: API key")
     login: str | None = Field(None, description="whose the token is: Twitch login, Bilibili uid")
 
 
 class ChatIngested(BaseModel):
-    """What Streamer.bot or Social Stream Ninja sends, as it is."""
+    """A message as Streamer.bot or Social Stream Ninja sends it."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -120,7 +120,7 @@ class ChatMuted(BaseModel):
 
 
 class ChatApproved(BaseModel):
-    """How many messages were let into the queue."""
+    """How many messages were added to the queue."""
 
     approved: _Count
 
@@ -132,7 +132,7 @@ class ChatRejected(BaseModel):
 
 
 class ChatAccepted(BaseModel):
-    """It will be read, also after a crash."""
+    """The message will be read, also after a crash of the server."""
 
     id: str
     position: _Count = Field(description="messages before it")
@@ -142,7 +142,7 @@ class ChatAccepted(BaseModel):
 
 
 class ChatFiltered(BaseModel):
-    """It will not be read."""
+    """The message will not be read."""
 
     skipped: Literal[True]
     reason: Reason
@@ -186,13 +186,13 @@ class ChatPaused(BaseModel):
 
 
 class ChatCleared(BaseModel):
-    """What waited and is gone."""
+    """How many waiting messages were dropped."""
 
     cleared: _Count
 
 
 class ChatReplayed(BaseModel):
-    """Whether there was something to hear again."""
+    """Whether there was a clip to play again."""
 
     replayed: bool
 

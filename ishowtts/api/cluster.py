@@ -1,4 +1,4 @@
-"""Addresses of a gateway of a cluster. This server is none: a gateway is the C server alone."""
+"""Endpoints of a cluster's gateway. This server cannot be a gateway; only the C server can."""
 
 from __future__ import annotations
 

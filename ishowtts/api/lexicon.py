@@ -39,7 +39,7 @@ class NewPronunciation(Strict):
 
 
 class Pronunciation(BaseModel):
-    """One that is kept."""
+    """A stored pronunciation."""
 
     id: str
     word: str
@@ -76,7 +76,7 @@ class Dropped(BaseModel):
 
 
 class Segment(BaseModel):
-    """A stretch between orders of markup: silence of `pause` seconds, then the text; null: as the request says."""
+    """A part between two markup commands: `pause` seconds of silence, then the text; null: as in the request."""
 
     text: str
     pause: float
@@ -103,7 +103,7 @@ MODELS = (NewPronunciation,)
 
 @router.get("/api/lexicon", name="lexicon", response_model=list[Pronunciation], responses=answers("lexicon"))
 async def entries(state: Shared) -> Response:
-    """All pronunciations that came over HTTP, by their words."""
+    """All pronunciations created over HTTP, by their words."""
     return answered(await asyncio.to_thread(state.lexicon.list))
 
 
@@ -115,13 +115,13 @@ async def entries(state: Shared) -> Response:
     openapi_extra=body_of("NewPronunciation"),
 )
 async def put(state: Shared, body: Body) -> Response:
-    """How a word is read from now on, in place of what was said of it in this language before."""
+    """Sets how a word is read from now on; replaces its entry for this language."""
     return answered(await asyncio.to_thread(state.lexicon.put, body))
 
 
 @router.delete("/api/lexicon/{id}", name="lexicon_delete", status_code=204, responses=answers("lexicon_delete"))
 async def remove(state: Shared, id: Annotated[str, PathField(examples=["1"])]) -> Response:
-    """The word is read as before."""
+    """Removes a pronunciation; the word is then read as before."""
     return answered(await asyncio.to_thread(state.lexicon.remove, id))
 
 

@@ -32,21 +32,21 @@ class Model(BaseModel):
 
 
 class Models(BaseModel):
-    """All there are: one."""
+    """The list of models, which has one entry."""
 
     object: Literal["list"]
     data: list[Model]
 
 
 class Named(BaseModel):
-    """What Open WebUI lists."""
+    """A model as Open WebUI lists it."""
 
     id: str
     name: str
 
 
 class AudioModels(Models):
-    """The same under another name too."""
+    """The list of models under two names, for different clients."""
 
     models: list[Named]
 
@@ -80,7 +80,7 @@ async def _body(request: Request, state: Shared) -> bytes | None:
     openapi_extra=body_of("OpenAISpeech", lines=True),
 )
 async def speech(request: Request, state: Shared, body: Annotated[bytes | None, Depends(_body)]) -> Response:
-    """The speech while it is made: audio, or with `stream_format` sse OpenAI's events.
+    """The speech while it is synthesised: audio, or with `stream_format` sse OpenAI's events.
 
     With a body of lines of JSON the text is spoken while it comes.
     """
@@ -234,7 +234,7 @@ async def audio_models(state: Shared) -> Response:
 
 @router.get("/v1/audio/voices", name="openai_voices", response_model=NamedVoices, responses=answers("openai_voices"))
 async def voices(state: Shared) -> Response:
-    """Ids to choose from, in two shapes."""
+    """All voices, in two forms for different clients."""
     names = [voice["id"] for voice in state.speech().voices]
     found = {
         "object": "list",

@@ -75,7 +75,7 @@ class SpeechAnswer(BaseModel):
 
 
 class Health(BaseModel):
-    """What the server is."""
+    """The state of the server."""
 
     status: Literal["loading", "ready", "degraded", "draining"] = Field(
         description="degraded: it speaks, but cannot write the state folder, and answers 503 to what it must store"

@@ -101,7 +101,7 @@ async def config(state: Shared) -> Response:
 
 
 async def reload(state: Shared, body: Annotated[bytes, Depends(optional_json_body)]) -> Response:
-    """Reads the settings again; faulty ones change nothing. A body says nothing."""
+    """Reads the settings again; faulty ones change nothing. A request body is ignored."""
     try:
         return Response(dumps(await state.reload()), media_type="application/json")
     except IshowError as error:

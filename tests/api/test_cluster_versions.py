@@ -97,7 +97,7 @@ def test_an_older_worker_is_asked(nats: Nats) -> None:
         assert set(struct.iter_unpack("<h", answer.content)) == {(round(0.25 * 32767),)}
         assert len(answer.content) == 2 * old.rate and len(old.asked) == 1
         unanswered = client.post("/api/reading", json={"text": "a GIF"})
-        assert unanswered.status_code >= 400 and "No worker" in unanswered.json()["error"]["message"]
+        assert unanswered.status_code >= 400 and "no worker" in unanswered.json()["error"]["message"]
         with cluster("worker", "new", nats.url):
             until(lambda: workers(gateway) == 2)
             assert client.post("/api/reading", json={"text": "a GIF"}).status_code == 200

@@ -260,7 +260,7 @@ static void wrong_calibrations_are_named(void **state) {
                  {SCALE_OF_ZERO, "ff.ff.0.0 is not positive"},
                  {FEW_PEAKS, "ff.ff.0.0.input_peaks has another shape"},
                  {NOT_FINITE, "ff.ff.0.0.input_scale holds values that are not finite"},
-                 {CUT, "ff.ff.2.input_peaks lies outside the file"}};
+                 {CUT, "ff.ff.2.input_peaks is outside the file"}};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         ishow_backend backend;
