@@ -56,7 +56,8 @@ static int level_after(reading *r, uint32_t code, uint32_t next) {
         level = LEVEL_SENTENCE;
         break;
     case ISHOW_KIND_SPACE:
-        if (r->pending == LEVEL_SENTENCE && next >= 'a' && next <= 'z') r->pending = LEVEL_WORD; /* "e.g. this" */
+        if (r->pending == LEVEL_SENTENCE && next >= 'a' && next <= 'z')
+            r->pending = LEVEL_WORD; /* an abbreviation: "e.g. this" */
         level = r->pending > LEVEL_WORD ? r->pending : LEVEL_WORD;
         break;
     case ISHOW_KIND_SENTENCE:
@@ -109,8 +110,8 @@ static size_t choose_cut(const place *places, size_t n, size_t from, double begi
     return first ? first - 1 : n - 1;
 }
 
-/* Where an early piece of about `goal` ends: the last end of a sentence before the goal, else the last end of a clause,
- * else the first of either behind it. n when there is no such place that leaves `least` before it and `rest` behind it:
+/* Where an early piece of about `goal` units ends: the last end of a sentence before the goal, else the last end of a
+ * clause, else the first of either after it. n when no such place leaves `least` units before it and `rest` after it:
  * an early piece is never cut between words. */
 static size_t choose_early_cut(const place *places, size_t n, size_t from, double begin, double least, double goal,
                                double rest, double max_units) {
@@ -130,8 +131,8 @@ static size_t choose_early_cut(const place *places, size_t n, size_t from, doubl
     return sentence < n ? sentence : clause;
 }
 
-/* Level of the last place of a text that goes on: its next character may make a number, an address or an abbreviation
- * of what looks like an end. */
+/* Level of the last place of a text that is still being written: what looks like an end may become part of a number, an
+ * address or an abbreviation with the next character. */
 static int level_at_end(const reading *r, uint32_t code) {
     const ishow_kind kind = ishow_kind_of(code);
     if (kind == ISHOW_KIND_NEWLINE || code == '!' || code == '?') return LEVEL_SENTENCE;
@@ -139,7 +140,8 @@ static int level_at_end(const reading *r, uint32_t code) {
     return r->wide ? r->pending : LEVEL_NEVER;
 }
 
-/* A place for each of the `length` code points of text. goes_on: more is to follow it. Returns the units of all. */
+/* Fills a place for each of the `length` code points of text. goes_on: more text will follow. Returns the units of the
+ * whole text. */
 static double mark_places(const char *text, size_t length, const ishow_pace *pace, int goes_on, place *places) {
     reading r = {0};
     double units = 0;

@@ -114,7 +114,7 @@ void ishow_fields_default(const ishow_fields *fields, void *of) {
 
 ishow_status ishow_field_check(const ishow_field *field, double value, ishow_error *error) {
     if (field->kind == ISHOW_FIELD_CHOICE && !field->choice((int)value))
-        return ishow_fail(error, ISHOW_EINVAL, field->name, "%s has no choice of the number %d", field->name,
+        return ishow_fail(error, ISHOW_EINVAL, field->name, "%s has no value of the number %d", field->name,
                           (int)value);
     if (field->kind <= ISHOW_FIELD_SIZE && !(value >= field->least && value <= field->most))
         return ishow_fail(error, ISHOW_EINVAL, field->name, "%s must be %.10g to %.10g, got %.10g", field->name,

@@ -1,7 +1,6 @@
-/* ishowtts._service: what both servers do behind their HTTP (csrc/service), for the server in Python: the store,
- * requests for speech and their Accept, voices and uploads, the comparison of configurations, Retry-After.
- *
- * Calls that may wait for a disk, a model or another change do so without the interpreter lock. */
+/* ishowtts._service: the parts of csrc/service that both servers use, for the server in Python: the store, requests for
+ * speech and content negotiation, voices and uploads, comparison of configurations, Retry-After. * Calls that may wait
+ * for a disk, a model or another change do so without the interpreter lock. */
 #include "pyext/module.h"
 
 #include <stdatomic.h>
@@ -158,10 +157,10 @@ static PyType_Spec load_spec = {.name = "ishowtts._service.Load",
 typedef struct watcher_object {
     PyObject_HEAD watcher *watcher;
     int notify;
-    _Atomic(const char *) why; /* static storage; NULL: nothing new */
+    _Atomic(const char *) why; /* static storage; NULL: no change */
 } watcher_object;
 
-/* On the watcher's thread: an event loop of Python's does the rest. */
+/* Called on the watcher's thread; wakes an event loop of Python, which does the rest. */
 static int on_change(void *user, const char *why) {
     watcher_object *self = user;
     const uint64_t one = 1;

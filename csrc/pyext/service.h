@@ -9,7 +9,7 @@ typedef struct service_state {
     PyObject *from_status; /* ishowtts.errors.from_status */
 } service_state;
 
-/* Raises what from_status makes of an error; NULL. type: one of this module. */
+/* Raises the exception that from_status returns for an error; NULL. type: a type of this module. */
 static inline PyObject *raise_service(PyTypeObject *type, ishow_status status, const ishow_error *error) {
     const service_state *state = PyType_GetModuleState(type);
     return raise_status(state->from_status, status, error);

@@ -16,7 +16,7 @@ static PyObject *guesses_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     return type->tp_alloc(type, 0);
 }
 
-/* NULL: it is no address; *kept holds it. */
+/* NULL: it is not an address; *kept holds it. */
 static const struct sockaddr *address_of(const char *text, struct sockaddr_storage *kept) {
     struct sockaddr_in *four = (struct sockaddr_in *)kept;
     struct sockaddr_in6 *six = (struct sockaddr_in6 *)kept;

@@ -73,8 +73,9 @@ static int host_known(const access_rules *rules, const char *host, size_t n) {
     return !rules->loopback && (rules->key_needed || is_address(host, n));
 }
 
-/* A browser tells of requests that a page of another site makes without an Origin, such as for an image or a sound; a
- * link to follow is no such request. With a key, or where every origin may call, they are as good as others. */
+/* Browsers mark requests that a page of another site makes without an Origin header, such as for an image or a sound
+ * (Sec-Fetch-Site); following a link is allowed. Where a key is needed, or every origin may call, such requests are
+ * allowed too. */
 static int fetch_allowed(exchange *x) {
     const access_rules *rules = &x->server->rules;
     const char *site = header_get(x, "Sec-Fetch-Site"), *mode = header_get(x, "Sec-Fetch-Mode");
@@ -97,7 +98,7 @@ int auth_host(exchange *x) {
     if (!host_known(rules, host, n))
         return ishow_fault_set(
             &x->fault, 403, "forbidden_host", "",
-            "This server does not go by the name in the Host header; names are listed in server.allowed_hosts.");
+            "The name in the Host header is not one of this server's; names are listed in server.allowed_hosts.");
     const char *origin = header_get(x, "Origin");
     if (!origin) return fetch_allowed(x);
     const char *authority = strstr(origin, "://");
@@ -111,7 +112,7 @@ int auth_host(exchange *x) {
                            "Pages of this origin may not call this server; origins are listed in server.cors_origins.");
 }
 
-/* Takes as long for every wrong key, whatever part of it is right. */
+/* Compares in constant time, so that the time does not show which part of a key is right. */
 static int same_secret(const char *given, const char *secret) {
     size_t n = strlen(secret), m = strlen(given);
     volatile unsigned char differ = (unsigned char)(n != m);

@@ -46,7 +46,7 @@ class Access:
             raise Fault(
                 403,
                 "forbidden_host",
-                "This server does not go by the name in the Host header; names are listed in server.allowed_hosts.",
+                "The name in the Host header is not one of this server's; names are listed in server.allowed_hosts.",
             )
         if origin is None or origin.lower().partition("://")[2] == host.lower():
             return None
