@@ -47,6 +47,23 @@ static void rules_are_exchanged_and_nothing_is_forgotten(void **state) {
     unmake(r);
 }
 
+static void another_ageing_counts_each_waiting_message_once(void **state) {
+    (void)state;
+    rig *r = make();
+    r->o.queue_max = 3;
+    open_chat(r);
+    ishow_chat_pause(r->chat, 1);
+    assert_true(say_as(r, "a", "ann", "One.", ISHOW_CHAT_PRIORITY_NORMAL).accepted);
+    assert_true(say_as(r, "b", "bob", "Two.", ISHOW_CHAT_PRIORITY_MENTION).accepted);
+    ishow_chat_options o = r->o;
+    o.ageing_seconds = 2 * o.ageing_seconds;
+    change(r, &o);
+    assert_true(say_as(r, "c", "cem", "Three.", ISHOW_CHAT_PRIORITY_NORMAL).accepted);
+    assert_int_equal(counts(r).waiting, 3);
+    assert_int_equal(counts(r).dropped[ISHOW_CHAT_BY_FULL], 0);
+    unmake(r);
+}
+
 static void a_prepared_change_may_be_refused_or_given_up(void **state) {
     (void)state;
     rig *r = make();
@@ -112,6 +129,7 @@ static void changes_under_messages_lose_none(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rules_are_exchanged_and_nothing_is_forgotten),
+                                       cmocka_unit_test(another_ageing_counts_each_waiting_message_once),
                                        cmocka_unit_test(a_prepared_change_may_be_refused_or_given_up),
                                        cmocka_unit_test(changes_under_messages_lose_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
