@@ -167,7 +167,7 @@ fuzzers: $(fuzz_exes)
 FUZZED := $(filter-out csrc/server/main.c,$(wildcard $(patsubst %,csrc/%/*.c,$(filter-out kernels model,$(MODULES)) server))) \
   $(patsubst %,csrc/model/%.c,manifest description safetensors)
 build/fuzz/csrc/audio/mel_kernel8.o: EXTRA = $(if $(filter x86_64,$(shell uname -m)),-mavx2 -mfma)
-$(BUILD)/libfuzzed.a: $(call obj,$(FUZZED) tests/c/server_rig.c tests/c/fake_backend.c)
+$(BUILD)/libfuzzed.a: $(call obj,$(FUZZED) tests/fuzz/loop.c tests/c/server_rig.c tests/c/fake_backend.c)
 	rm -f $@ && $(AR) rcs $@ $^
 $(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libfuzzed.a
 	@mkdir -p $(@D)

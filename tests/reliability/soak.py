@@ -137,7 +137,7 @@ class Soak:
                     break
 
     def voices(self, api: httpx.Client) -> None:
-        """A voice that comes and goes."""
+        """A voice that comes and goes; a model without cloning refuses it (409)."""
         sound = io.BytesIO()
         with wave.open(sound, "wb") as file:
             file.setparams((1, 2, 16000, 0, "NONE", ""))

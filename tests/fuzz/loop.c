@@ -1,0 +1,50 @@
+#include "loop.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "fuzz.h"
+#include "server/internal.h"
+
+static const double BUSY_MAX = 0.05; /* seconds, though sanitizers make it about ten times slower */
+
+static struct {
+    rig *rig;
+    clockid_t clock;
+    unsigned long inputs;
+    double before, most, all;
+} loop;
+
+static double used(void) {
+    struct timespec t;
+    fuzz_must(!clock_gettime(loop.clock, &t));
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* scripts/fuzz reads this. */
+static void report(void) {
+    fprintf(stderr, "loop: at most %.3f ms, mean %.3f ms, %lu inputs\n", 1e3 * loop.most,
+            1e3 * loop.all / fmax((double)loop.inputs, 1), loop.inputs);
+}
+
+rig *loop_server(void) {
+    if (loop.rig) return loop.rig;
+    loop.rig = rig_ready();
+    expect(loop.rig, GET("/healthz", ""), 200, "ready"); /* what is done once is done */
+    fuzz_must(!pthread_getcpuclockid(loop.rig->server->thread, &loop.clock));
+    loop.before = used();
+    atexit(report);
+    return loop.rig;
+}
+
+void loop_check(size_t n) {
+    const double now = used(), busy = now - loop.before;
+    loop.before = now;
+    loop.inputs++;
+    loop.all += busy;
+    loop.most = fmax(loop.most, busy);
+    if (busy <= BUSY_MAX) return;
+    fprintf(stderr, "%zu bytes keep the server's loop busy for %.3f s\n", n, busy);
+    abort();
+}
