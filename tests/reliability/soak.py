@@ -275,7 +275,7 @@ def main() -> None:
         print(row)
     for error in soak.errors[:20]:
         print(error)
-    print(f"wrote {write_csv('soak', rows)}")
+    print(f"wrote {write_csv('soak', rows, 'seconds')}")
     if soak.errors:
         sys.exit(1)
 
