@@ -66,11 +66,12 @@ def table(state: dict[str, Any]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     reached = "" if state["connected"] else ", NATS is not reached"
-    chat = f", {state['chat_leader']} leads the chat" if state["chat_leader"] else ""
-    head = (
-        f"gateway {state['name']}: {len(state['workers'])} worker(s), {state['utterances']} utterance(s){chat}{reached}"
-    )
-    return "\n".join([head, *lines])
+    head = f"gateway {state['name']}: {len(state['workers'])} worker(s), {state['utterances']} utterance(s){reached}"
+    led = [
+        f"{name} leads {', '.join(chat['name'] for chat in state['chats'] if chat['leader'] == name)}"
+        for name in sorted({chat["leader"] for chat in state["chats"] if chat["leader"]})
+    ]
+    return "\n".join([head, *lines, *led])
 
 
 def main(arguments: Sequence[str], prog: str = "ishowtts cluster") -> int:

@@ -19,45 +19,55 @@ from typing import Any, Self
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-PLACES = (ROOT / "ishowtts" / "bin" / "ishowtts-server", ROOT / "build" / "release" / "ishowtts-server")
+PLACES = ("ishowtts/bin/ishowtts-server", "build/release/ishowtts-server")
 # One thread and no compilation, since tests run in parallel.
 SMALL = ("--set", "model.threads=1", "--set", "model.compile=off")
 START_SECONDS = 120.0
 
 
-def executable() -> Path:
-    """$ISHOWTTS_SERVER, or the newest file in the folders to which a build writes it."""
-    if given := os.environ.get("ISHOWTTS_SERVER"):
+def executable(tree: Path = ROOT) -> Path:
+    """$ISHOWTTS_SERVER, or the newest file in the folders of a source tree to which a build writes it."""
+    if (given := os.environ.get("ISHOWTTS_SERVER")) and tree == ROOT:
         return Path(given)
-    found = [place for place in PLACES if place.is_file()]
+    found = [tree / place for place in PLACES if (tree / place).is_file()]
     if not found:
         raise FileNotFoundError("there is no server: run `make server`, or set ISHOWTTS_SERVER")
     return max(found, key=lambda place: place.stat().st_mtime)
 
 
-def environment(state: str | Path) -> dict[str, str]:
+def environment(state: str | Path, tree: Path = ROOT) -> dict[str, str]:
     own = {
-        "ISHOWTTS_PATH": str(ROOT),
-        "PYTHONPATH": str(ROOT),
+        "ISHOWTTS_PATH": str(tree),
+        "PYTHONPATH": str(tree),
         "OMP_NUM_THREADS": "1",
         "ISHOWTTS__SERVER__STATE_DIR": str(state),
     }
     return os.environ | own
 
 
-def command(kind: str) -> list[str]:
+def command(kind: str, tree: Path = ROOT) -> list[str]:
     """How a server is started: the C one, or the FastAPI harness."""
-    return [sys.executable, "-m", "ishowtts", "api"] if kind == "harness" else [str(executable()), "--verbose"]
+    return [sys.executable, "-m", "ishowtts", "api"] if kind == "harness" else [str(executable(tree)), "--verbose"]
 
 
 class Server:
-    """A running server; `lines` are what it printed, `log` what it wrote to standard error."""
+    """A running server; `lines` are what it printed, `log` what it wrote to standard error.
 
-    def __init__(self, *arguments: str, kind: str = "c", wait: bool = True, env: dict[str, str] | None = None) -> None:
+    tree: the source tree whose build runs.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        kind: str = "c",
+        wait: bool = True,
+        env: dict[str, str] | None = None,
+        tree: Path = ROOT,
+    ) -> None:
         self.kind = kind
-        line = [*command(kind), "--port", "0", *SMALL, *arguments]
+        line = [*command(kind, tree), "--port", "0", *SMALL, *arguments]
         self._state = tempfile.TemporaryDirectory(prefix="ishowtts-state-")
-        surroundings = environment(self._state.name) | (env or {})
+        surroundings = environment(self._state.name, tree) | (env or {})
         self.process = subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings, bufsize=1
         )

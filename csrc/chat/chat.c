@@ -107,17 +107,19 @@ static void end_playing(ishow_chat *c) {
     chat_unlock(c);
 }
 
-void ishow_chat_free(ishow_chat *c) {
-    if (!c) return;
-    if (c->runs) {
-        pthread_mutex_lock(&c->wake_lock);
-        c->ending = 1;
-        pthread_cond_broadcast(&c->woken);
-        pthread_mutex_unlock(&c->wake_lock);
-        pthread_join(c->thread, NULL);
-    }
-    end_playing(c);
-    pthread_mutex_lock(&c->wake_lock); /* the journal may still call back */
+static void end_thread(ishow_chat *c) {
+    if (!c->runs) return;
+    pthread_mutex_lock(&c->wake_lock);
+    c->ending = 1;
+    pthread_cond_broadcast(&c->woken);
+    pthread_mutex_unlock(&c->wake_lock);
+    pthread_join(c->thread, NULL);
+    c->runs = c->ending = 0;
+}
+
+/* The journal may still call back. */
+static void await_journal(ishow_chat *c) {
+    pthread_mutex_lock(&c->wake_lock);
     while (c->durable_calls || c->answered < c->tickets) {
         struct timespec until;
         if (c->unwritten) {
@@ -133,9 +135,10 @@ void ishow_chat_free(ishow_chat *c) {
         pthread_mutex_lock(&c->wake_lock);
     }
     pthread_mutex_unlock(&c->wake_lock);
-    if (c->counts.waiting && !c->has_journal)
-        ishow_log(ISHOW_LOG_WARN, "chat", "%llu messages were waiting and are not read, as there is no journal",
-                  (unsigned long long)c->counts.waiting);
+}
+
+/* Messages that wait or were heard last; in a journal they stay. */
+static void free_items(ishow_chat *c) {
     for (int p = 0; p < QUEUE_LISTS; p++)
         while (c->queue.first[p]) {
             item *it = c->queue.first[p];
@@ -151,6 +154,18 @@ void ishow_chat_free(ishow_chat *c) {
         clip_free(c, c->last);
         item_free(c->last);
     }
+    c->playing = c->last = NULL;
+}
+
+void ishow_chat_free(ishow_chat *c) {
+    if (!c) return;
+    end_thread(c);
+    end_playing(c);
+    await_journal(c);
+    if (c->counts.waiting && !c->has_journal)
+        ishow_log(ISHOW_LOG_WARN, "chat", "%llu messages were waiting and are not read, as there is no journal",
+                  (unsigned long long)c->counts.waiting);
+    free_items(c);
     json_decref(c->refused);
     follow_forget(c);
     filter_free(c->filter);
@@ -162,6 +177,32 @@ void ishow_chat_free(ishow_chat *c) {
     pthread_mutex_destroy(&c->lock);
     free(c);
     ishow_handle_freed();
+}
+
+ishow_status ishow_chat_follow(ishow_chat *c, ishow_error *error) {
+    filter *fresh = filter_create(); /* who is muted is read anew by the next one that leads */
+    if (!fresh) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+    pthread_mutex_lock(&c->lock);
+    c->follows = 1; /* takes no message any more */
+    pthread_mutex_unlock(&c->lock);
+    end_thread(c);
+    end_playing(c);
+    await_journal(c);
+    pthread_mutex_lock(&c->lock);
+    c->has_journal = 0;
+    free_items(c);
+    filter_exchange(fresh, filter_exchange(c->filter, NULL));
+    filter_free(c->filter);
+    c->filter = fresh;
+    json_array_clear(c->refused);
+    c->counts = (ishow_chat_counts){0};
+    c->paused = c->finishing = c->changed = c->again = c->replaying = 0;
+    c->sent = 0;
+    c->mark = 0;
+    free(c->heard);
+    c->heard = NULL;
+    chat_unlock(c);
+    return ISHOW_OK;
 }
 
 /* ---- the thread ---- */
@@ -209,6 +250,7 @@ ishow_status ishow_chat_run(ishow_chat *c, ishow_error *error) {
 ishow_status ishow_chat_lead(ishow_chat *c, const ishow_chat_journal *journal, ishow_error *error) {
     pthread_mutex_lock(&c->lock);
     follow_end(c);
+    c->follows = 0;
     const ishow_status status = take_over(c, journal, error);
     c->changed = 1;
     chat_unlock(c);

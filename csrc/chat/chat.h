@@ -332,11 +332,21 @@ typedef struct ishow_chat_published {
 ISHOW_API void ishow_chat_on_publish(ishow_chat *chat, void (*published)(void *self, const ishow_chat_published *what),
                                      void *self);
 
-/* A chat that does not run, and publishes what another one has published instead, until ishow_chat_lead. */
-ISHOW_API void ishow_chat_follow(ishow_chat *chat);
+/* From now on, until ishow_chat_lead, the chat does not run, refuses messages (ESTATE), and publishes what another one
+ * has published instead. One that ran cuts off the clip that plays; what waits stays in the journal, which must answer
+ * its syncs and is not used any more. Not at the same time as ishow_chat_lead. */
+ISHOW_API ishow_status ishow_chat_follow(ishow_chat *chat, ishow_error *error);
 ISHOW_API void ishow_chat_follow_event(ishow_chat *chat, const ishow_chat_published *what);
+/* Calls now(self, state, start) under the chat's lock, as `published`, with the JSON of what a new listener begins
+ * with; start: NULL, none plays. */
+ISHOW_API void ishow_chat_show(ishow_chat *chat, void (*now)(void *self, const char *state, const char *start),
+                               void *self);
 
-/* Takes over what waits in the journal, borrowed until free, and runs. */
+/* Nothing more is heard of the other one: the clip that plays ends. */
+ISHOW_API void ishow_chat_forget(ishow_chat *chat);
+ISHOW_API size_t ishow_chat_listeners(ishow_chat *chat); /* readers that are open */
+
+/* Takes over what waits in the journal, borrowed until ishow_chat_follow or free, and runs. */
 ISHOW_API ishow_status ishow_chat_lead(ishow_chat *chat, const ishow_chat_journal *journal, ishow_error *error);
 
 /* last: the id of the last event that a client received ("Last-Event-ID"); NULL: a new listener. A new listener, and

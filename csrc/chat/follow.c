@@ -10,12 +10,6 @@ void ishow_chat_on_publish(ishow_chat *c, void (*published)(void *self, const is
     broadcast_on_publish(c->broadcast, published, self);
 }
 
-void ishow_chat_follow(ishow_chat *c) {
-    pthread_mutex_lock(&c->lock);
-    c->follows = 1;
-    pthread_mutex_unlock(&c->lock);
-}
-
 static void keep(json_t **at, const char *json) {
     json_decref(*at);
     *at = json ? json_loads(json, 0, NULL) : NULL;
@@ -46,6 +40,8 @@ double follow_position(const ishow_chat *c, double now) {
     return json_number_value(json_object_get(c->followed_start, "at")) + now - c->followed_at;
 }
 
+size_t ishow_chat_listeners(ishow_chat *c) { return broadcast_listeners(c->broadcast); }
+
 json_t *follow_state(const ishow_chat *c) { return json_deep_copy(c->followed_state); }
 
 json_t *follow_start(const ishow_chat *c, double now) {
@@ -68,5 +64,10 @@ void follow_end(ishow_chat *c) {
         broadcast_clip(c->broadcast, 0);
     }
     follow_forget(c);
-    c->follows = 0;
+}
+
+void ishow_chat_forget(ishow_chat *c) {
+    pthread_mutex_lock(&c->lock);
+    if (c->follows) follow_end(c);
+    chat_unlock(c);
 }

@@ -140,6 +140,11 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
         return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
     pthread_mutex_lock(&c->lock);
     const double now = chat_now(c);
+    if (c->follows) {
+        chat_unlock(c);
+        durable_free(later);
+        return ishow_fail(error, ISHOW_ESTATE, "", "Another process leads the chat.");
+    }
     if (!filter_message(c->filter, m, now, &f)) {
         chat_unlock(c);
         durable_free(later);

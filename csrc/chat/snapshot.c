@@ -121,17 +121,33 @@ void ishow_chat_on_event(ishow_chat *c, void (*on_event)(void *self, const char 
     c->on_event_self = self;
 }
 
-ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, const char *last, ishow_error *error) {
-    pthread_mutex_lock(&c->lock);
-    const double now = chat_now(c), position = c->follows ? follow_position(c, now) : play_position(c, now);
+/* With the lock. What a new listener begins with, both to free(); NULL: no clip plays, or no memory. */
+static void shown(ishow_chat *c, double now, char **state_text, char **start_text) {
     json_t *state = c->follows ? follow_state(c) : chat_state(c),
            *start = c->follows ? follow_start(c, now) : play_start(c);
     if (!state) state = chat_state(c); /* nothing was heard of the leading one yet */
-    char *state_text = state ? json_dumps(state, JSON_COMPACT) : NULL,
-         *start_text = start ? json_dumps(start, JSON_COMPACT) : NULL;
-    *out = broadcast_reader(c->broadcast, last, state_text, start_text, position);
-    pthread_mutex_unlock(&c->lock);
+    *state_text = state ? json_dumps(state, JSON_COMPACT) : NULL;
+    *start_text = start ? json_dumps(start, JSON_COMPACT) : NULL;
     json_decref(state);
     json_decref(start);
+}
+
+void ishow_chat_show(ishow_chat *c, void (*show)(void *self, const char *state, const char *start), void *self) {
+    char *state, *start;
+    pthread_mutex_lock(&c->lock);
+    shown(c, chat_now(c), &state, &start);
+    if (state) show(self, state, start);
+    chat_unlock(c);
+    free(state);
+    free(start);
+}
+
+ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, const char *last, ishow_error *error) {
+    char *state, *start;
+    pthread_mutex_lock(&c->lock);
+    const double now = chat_now(c), position = c->follows ? follow_position(c, now) : play_position(c, now);
+    shown(c, now, &state, &start);
+    *out = broadcast_reader(c->broadcast, last, state, start, position);
+    pthread_mutex_unlock(&c->lock);
     return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a listener could not be had.");
 }

@@ -12,20 +12,21 @@
 #include "cluster/libnats.h"
 #include "cluster/wire.h"
 
-enum { SUBSCRIPTIONS_MAX = 4, SERVERS_MAX = 16, REQUEST_MS = 2000 };
+enum { SERVERS_MAX = 16, REQUEST_MS = 2000 };
 
-typedef struct subscription {
+struct bus_subscription {
+    bus_subscription *next;
     bus *bus;
     natsSubscription *of;
     bus_handler handler;
     void *self;
-} subscription;
+};
 
 struct bus {
     libnats nats;
     natsConnection *connection;
-    subscription subscriptions[SUBSCRIPTIONS_MAX];
-    int n;
+    bus_subscription *subscriptions; /* under lock, like the next; freed by bus_close, as handlers may still run */
+    bus_subscription *left;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int closing; /* atomic */
@@ -232,7 +233,7 @@ done:
 }
 
 static void on_message(natsConnection *connection, natsSubscription *of, natsMsg *message, void *self) {
-    const subscription *s = self;
+    const bus_subscription *s = self;
     const libnats *nats = &s->bus->nats;
     (void)connection, (void)of;
     const int n = nats->length(message);
@@ -248,19 +249,43 @@ static void on_complete(void *self) {
     pthread_mutex_unlock(&b->lock);
 }
 
-ishow_status bus_subscribe(bus *b, const char *subject, bus_handler handler, void *self, ishow_error *error) {
-    if (b->n == SUBSCRIPTIONS_MAX) return ishow_fail(error, ISHOW_EINTERNAL, "", "too many subscriptions");
-    subscription *s = &b->subscriptions[b->n];
-    *s = (subscription){.bus = b, .handler = handler, .self = self};
+ishow_status bus_subscribe(bus *b, const char *subject, bus_handler handler, void *self, bus_subscription **out,
+                           ishow_error *error) {
+    bus_subscription *s = calloc(1, sizeof *s);
+    if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a subscription");
+    *s = (bus_subscription){.bus = b, .handler = handler, .self = self};
     unsigned bad = b->nats.subscribe(&s->of, b->connection, subject, on_message, s);
-    if (bad) return ishow_fail(error, ISHOW_EIO, "cluster", "NATS refuses to listen: %s.", b->nats.text(bad));
-    b->n++;
-    if (!b->nats.on_complete(s->of, on_complete, b)) {
-        pthread_mutex_lock(&b->lock);
-        b->open++;
-        pthread_mutex_unlock(&b->lock);
+    if (bad) {
+        free(s);
+        return ishow_fail(error, ISHOW_EIO, "cluster", "NATS refuses to listen: %s.", b->nats.text(bad));
     }
+    pthread_mutex_lock(&b->lock);
+    s->next = b->subscriptions;
+    b->subscriptions = s;
+    b->open += !b->nats.on_complete(s->of, on_complete, b);
+    pthread_mutex_unlock(&b->lock);
+    if (out) *out = s;
     return ISHOW_OK;
+}
+
+void bus_unsubscribe(bus *b, bus_subscription *s) {
+    pthread_mutex_lock(&b->lock);
+    bus_subscription **at = &b->subscriptions;
+    while (*at != s) at = &(*at)->next;
+    *at = s->next;
+    s->next = b->left;
+    b->left = s;
+    pthread_mutex_unlock(&b->lock);
+    b->nats.unsubscribe(s->of);
+    s->of = NULL;
+}
+
+static void drop_subscriptions(bus *b, bus_subscription *all) {
+    for (bus_subscription *s = all, *next; s; s = next) {
+        next = s->next;
+        if (s->of) b->nats.unsubscribe(s->of);
+        free(s);
+    }
 }
 
 void bus_publish(bus *b, const char *subject, const void *data, size_t n) {
@@ -299,7 +324,8 @@ void bus_close(bus *b) {
     while ((b->open > 0 || (b->connection && !b->ended)) && !pthread_cond_timedwait(&b->changed, &b->lock, &until))
         continue;
     pthread_mutex_unlock(&b->lock);
-    for (int i = 0; i < b->n; i++) b->nats.unsubscribe(b->subscriptions[i].of);
+    drop_subscriptions(b, b->subscriptions);
+    drop_subscriptions(b, b->left);
     if (b->connection) b->nats.destroy(b->connection);
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->lock);

@@ -13,7 +13,12 @@ typedef void (*bus_handler)(void *self, const char *subject, const void *data, s
 
 /* client: the name that `nats-server` shows for the connection. EIO with field "cluster". */
 ishow_status bus_open(bus **out, const ishow_cluster_options *options, const char *client, ishow_error *error);
-ishow_status bus_subscribe(bus *b, const char *subject, bus_handler handler, void *self, ishow_error *error);
+typedef struct bus_subscription bus_subscription;
+/* out NULL: until bus_close. */
+ishow_status bus_subscribe(bus *b, const char *subject, bus_handler handler, void *self, bus_subscription **out,
+                           ishow_error *error);
+/* What was received already may still be handled, as long as the bus is open. */
+void bus_unsubscribe(bus *b, bus_subscription *s);
 void bus_publish(bus *b, const char *subject, const void *data, size_t n);
 /* Appends the answer of a part of NATS, such as JetStream; waits up to two seconds. EIO: there is none. Any thread. */
 ishow_status bus_request(bus *b, const char *subject, const void *data, size_t n, ishow_buffer *answer,

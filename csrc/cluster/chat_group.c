@@ -1,64 +1,21 @@
-/* See chat_group.h. One thread holds the lease and handles all messages. */
+/* See chat_group.h. One thread holds the leases and handles all messages. */
 #include "cluster/chat_group.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/base.h"
 #include "base/json.h"
-#include "cluster/bucket.h"
-#include "cluster/chat_journal.h"
 #include "cluster/labels.h"
-#include "cluster/shared.h"
-#include "cluster/wire.h"
+#include "cluster/rooms.h"
 
-#define WIRE_CHAT "ishow.v1.chat"
-#define LEASE_KEY "chat-leader"
-
-static const double RENEW_SECONDS = 0.3; /* between two writes of the lease, and two looks at it */
-static const double FENCE_SECONDS = 1.5; /* after its last write, the leading one writes no journal */
-static const double LEASE_SECONDS = 2;   /* of an unchanged lease after which another one takes it */
+static const double TURN_SECONDS = 0.1;
 static const double ANSWER_SECONDS = 10;
+static const double MOVED_SECONDS = 0.1; /* after which the new leading gateway of a chat is asked */
+static const double UNLED_SECONDS = 3;   /* for which a chat is waited for that nobody leads */
 
-typedef struct question {
-    struct question *next;
-    uint64_t number;
-    int status; /* 0: not answered */
-    ishow_buffer *out;
-} question;
-
-struct chat_group {
-    bus *bus;
-    bucket *bucket; /* the thread's own, like the next */
-    chat_journal *journal;
-    chat_service *service; /* borrowed */
-    chat_leader table;
-    char id[WIRE_ID + 1];
-    char *name;
-    void (*lost)(void *self);
-    void *lost_self;
-    pthread_t thread;
-    int runs;
-    pthread_mutex_t lock;
-    pthread_cond_t changed, answered;
-    /* under the lock */
-    int stopping, leads;
-    double renewed; /* when the lease was written last */
-    wire_events events, outbox;
-    char leader[WIRE_ID + 1], leader_name[65]; /* "": none is known */
-    question *questions;
-    uint64_t numbers;
-    /* the thread's own */
-    uint64_t revision; /* of the lease */
-    double seen;       /* when it was another one, or not connected */
-    double looked;
-};
-
-/* With the lock, on any thread. Takes head. */
-static void post(chat_group *g, const char *subject, json_t *head, const void *bytes, size_t n) {
+void group_post(chat_group *g, const char *subject, json_t *head, const void *bytes, size_t n) {
     ishow_buffer message = {0};
     ishow_buffer_add(&message, subject, strlen(subject) + 1);
     wire_write(&message, head, bytes, n);
@@ -67,67 +24,40 @@ static void post(chat_group *g, const char *subject, json_t *head, const void *b
     pthread_cond_signal(&g->changed);
 }
 
-static void on_event(void *self, const char *subject, const void *data, size_t n) {
-    chat_group *g = self;
-    (void)subject;
-    pthread_mutex_lock(&g->lock);
-    wire_push(&g->events, data, n);
-    pthread_cond_signal(&g->changed);
-    pthread_mutex_unlock(&g->lock);
-}
-
-int ishow_chat_group_leads(chat_group *g) {
-    pthread_mutex_lock(&g->lock);
-    const int leads = g->leads;
-    pthread_mutex_unlock(&g->lock);
+int room_leads(room *r) {
+    pthread_mutex_lock(&r->group->lock);
+    const int leads = r->leads;
+    pthread_mutex_unlock(&r->group->lock);
     return leads;
 }
 
-void ishow_chat_group_leader_name(chat_group *g, char out[65]) {
+room *group_room(chat_group *g, const json_t *head) {
+    const char *name = wire_text(head, "chat");
+    if (!*name) name = WIRE_CHAT_MAIN; /* from a build with one chat */
+    for (room *r = g->rooms; r < g->rooms + g->n_rooms; r++)
+        if (!strcmp(r->name, name)) return r;
+    return NULL;
+}
+
+size_t ishow_chat_group_leads(chat_group *g) {
+    size_t n = 0;
     pthread_mutex_lock(&g->lock);
-    strcpy(out, g->leader_name);
+    for (const room *r = g->rooms; r < g->rooms + g->n_rooms; r++) n += (size_t)r->leads;
+    pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
+void ishow_chat_group_leader_name(chat_group *g, size_t chat, char out[65]) {
+    pthread_mutex_lock(&g->lock);
+    strcpy(out, g->rooms[chat].leader_name);
     pthread_mutex_unlock(&g->lock);
 }
 
-static int may_write(void *self) {
-    chat_group *g = self;
+void ishow_chat_group_listen(chat_group *g, size_t chat) {
     pthread_mutex_lock(&g->lock);
-    const int may = g->leads && ishow_now() - g->renewed < FENCE_SECONDS;
+    g->rooms[chat].wanted = g->wakes = 1;
+    pthread_cond_signal(&g->changed);
     pthread_mutex_unlock(&g->lock);
-    return may;
-}
-
-/* ---- events ---- */
-
-static void on_published(void *self, const ishow_chat_published *p) {
-    chat_group *g = self;
-    pthread_mutex_lock(&g->lock);
-    if (g->leads) {
-        json_t *head = json_pack("{s:s, s:s}", "type", "event", "from", g->id);
-        json_add(&head, "event", json_string(p->event));
-        json_add(&head, "json", json_string(p->json));
-        json_add(&head, "rate", json_integer(p->rate));
-        json_add(&head, "until", json_real(p->until));
-        post(g, WIRE_CHAT, head, p->pcm, p->pcm ? p->n * sizeof *p->pcm : 0);
-    }
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void follow(chat_group *g, const json_t *head, const unsigned char *bytes, size_t n) {
-    float *pcm = n ? malloc(n) : NULL;
-    if (!strcmp(wire_text(head, "from"), g->id) || (n && !pcm)) {
-        free(pcm);
-        return;
-    }
-    if (pcm) memcpy(pcm, bytes, n); /* aligned */
-    const ishow_chat_published what = {.event = wire_text(head, "event"),
-                                       .json = wire_text(head, "json"),
-                                       .pcm = pcm,
-                                       .n = n / sizeof *pcm,
-                                       .rate = (int)wire_whole(head, "rate"),
-                                       .until = wire_number(head, "until")};
-    ishow_chat_follow_event(ishow_chat_service_chat(g->service), &what);
-    free(pcm);
 }
 
 /* ---- requests ---- */
@@ -137,7 +67,7 @@ typedef struct reply { /* to a gateway that asked */
     int missing; /* atomic: parts of it that are not known yet */
     char to[WIRE_ID + 1];
     uint64_t number;
-    int status;
+    int status, moved;
     ishow_buffer body;
     fault fault;
 } reply;
@@ -154,9 +84,10 @@ static void complete(reply *r) {
     }
     wire_subject(subject, r->to);
     pthread_mutex_lock(&g->lock);
-    post(g, subject,
-         json_pack("{s:s, s:I, s:i}", "type", "chatted", "number", (json_int_t)r->number, "status", r->status),
-         r->body.data, r->body.n);
+    json_t *head =
+        json_pack("{s:s, s:I, s:i}", "type", "chatted", "number", (json_int_t)r->number, "status", r->status);
+    if (r->moved) json_add(&head, "moved", json_true());
+    group_post(g, subject, head, r->body.data, r->body.n);
     pthread_mutex_unlock(&g->lock);
     ishow_buffer_free(&r->body);
     free(r);
@@ -179,11 +110,13 @@ static void serve(chat_group *g, const json_t *head, const unsigned char *bytes,
     r->missing = 2; /* what the chat says, and that the message is durable */
     snprintf(r->to, sizeof r->to, "%s", wire_text(head, "from"));
     r->number = wire_whole(head, "number");
-    if (!ishow_chat_group_leads(g))
+    room *of = group_room(g, head);
+    if (!of || !room_leads(of)) {
+        r->moved = 1;
         ishow_fault_set(&f, 503, "unavailable", "", "Another gateway leads the chat now.");
-    else
+    } else
         r->status =
-            ishow_chat_service_ask(g->service, verb, (const char *)bytes, n, on_durable, r, &waits, &r->body, &f);
+            ishow_chat_service_ask(of->service, verb, (const char *)bytes, n, on_durable, r, &waits, &r->body, &f);
     if (!waits) {
         if (!r->status) r->fault = f;
         r->missing = 1;
@@ -197,131 +130,62 @@ static void take_answer(chat_group *g, const json_t *head, const unsigned char *
     while (q && q->number != wire_whole(head, "number")) q = q->next;
     if (q && !q->status) {
         q->status = (int)wire_whole(head, "status");
-        if (n) ishow_buffer_add(q->out, bytes, n);
+        q->moved = json_is_true(json_object_get(head, "moved"));
+        if (n && !q->moved) ishow_buffer_add(q->out, bytes, n);
         pthread_cond_broadcast(&g->answered);
     }
     pthread_mutex_unlock(&g->lock);
 }
 
-/* The other side of serve: chat_leader's ask. */
+/* With the lock. Asks the leading gateway and waits, until another one leads; status 0: it does not answer. */
+static void ask_once(room *r, question *q, const char *verb, const char *body, size_t n, const struct timespec *until) {
+    chat_group *g = r->group;
+    char subject[WIRE_SUBJECT], asked[WIRE_ID + 1];
+    strcpy(asked, r->leader);
+    q->number = ++g->numbers;
+    q->status = q->moved = 0;
+    q->next = g->questions;
+    g->questions = q;
+    wire_subject(subject, r->leader);
+    json_t *head = json_pack("{s:s, s:s, s:s}", "type", "chat", "from", g->id, "chat", r->name);
+    json_add(&head, "number", wire_u64(q->number));
+    json_add(&head, "verb", json_string(verb));
+    group_post(g, subject, head, body, n);
+    while (!q->status && !g->stopping && !strcmp(asked, r->leader) &&
+           !pthread_cond_timedwait(&g->answered, &g->lock, until))
+        continue;
+    q->moved |= !q->status && strcmp(asked, r->leader);
+    question **at = &g->questions;
+    while (*at != q) at = &(*at)->next;
+    *at = q->next;
+}
+
+/* The other side of serve: chat_leader's ask. While a chat goes from one gateway to another, the next one is asked. */
 static int ask(void *self, const char *verb, const char *body, size_t n, ishow_buffer *out, fault *f) {
-    chat_group *g = self;
-    struct timespec until;
+    room *r = self;
+    chat_group *g = r->group;
+    struct timespec until, unled;
+    const double end = ishow_now() + ANSWER_SECONDS;
     question q = {.out = out};
-    char subject[WIRE_SUBJECT];
+    int known = 1;
     ishow_deadline(ANSWER_SECONDS, &until);
+    ishow_deadline(UNLED_SECONDS, &unled);
     pthread_mutex_lock(&g->lock);
-    const int known = g->leader[0] && !g->stopping;
-    if (known) {
-        q.number = ++g->numbers;
-        q.next = g->questions;
-        g->questions = &q;
-        wire_subject(subject, g->leader);
-        post(g, subject,
-             json_pack("{s:s, s:s, s:I, s:s}", "type", "chat", "from", g->id, "number", (json_int_t)q.number, "verb",
-                       verb),
-             body, n);
-        while (!q.status && !g->stopping && !pthread_cond_timedwait(&g->answered, &g->lock, &until)) continue;
-        question **at = &g->questions;
-        while (*at != &q) at = &(*at)->next;
-        *at = q.next;
+    for (;;) {
+        while (!r->leader[0] && !g->stopping && !pthread_cond_timedwait(&g->answered, &g->lock, &unled)) continue;
+        known = r->leader[0] && !g->stopping;
+        if (known) ask_once(r, &q, verb, body, n, &until);
+        if (!q.moved || g->stopping) break;
+        struct timespec moved;
+        ishow_deadline(MOVED_SECONDS, &moved);
+        while (!g->stopping && !pthread_cond_timedwait(&g->answered, &g->lock, &moved)) continue;
+        if (ishow_now() >= end) break;
     }
     pthread_mutex_unlock(&g->lock);
-    if (q.status) return q.status;
+    if (q.status && !q.moved) return q.status;
     return ishow_fault_set(f, 503, "unavailable", "",
                            known ? "The gateway that leads the chat does not answer."
                                  : "No gateway leads the chat yet: ask again in some seconds.");
-}
-
-/* ---- the lease ---- */
-
-static ishow_status write_lease(chat_group *g, ishow_error *error) {
-    const double now = ishow_now();
-    json_t *lease = json_pack("{s:s, s:s}", "id", g->id, "name", g->name);
-    char *text = lease ? json_dumps(lease, JSON_COMPACT) : NULL;
-    const ishow_status status = text ? bucket_update(g->bucket, LEASE_KEY, text, strlen(text), &g->revision, error)
-                                     : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a lease");
-    free(text);
-    json_decref(lease);
-    if (status) return status;
-    pthread_mutex_lock(&g->lock);
-    g->renewed = now;
-    pthread_mutex_unlock(&g->lock);
-    return ISHOW_OK;
-}
-
-static void lose(chat_group *g, const char *why) {
-    ishow_log(ISHOW_LOG_ERROR, "cluster", "this gateway leads the chat no longer: %s", why);
-    ishow_chat_finish(ishow_chat_service_chat(g->service));
-    pthread_mutex_lock(&g->lock);
-    g->leads = 0;
-    pthread_mutex_unlock(&g->lock);
-    chat_journal_give_up(g->journal);
-    g->lost(g->lost_self);
-}
-
-static void lead(chat_group *g) {
-    ishow_error error = {0};
-    if (!g->journal && chat_journal_open(&g->journal, g->bus, may_write, g, &error)) {
-        ishow_log(ISHOW_LOG_ERROR, "cluster", "the chat cannot be led: %s", error.message);
-        return;
-    }
-    pthread_mutex_lock(&g->lock);
-    g->leads = 1;
-    strcpy(g->leader, g->id);
-    snprintf(g->leader_name, sizeof g->leader_name, "%s", g->name);
-    pthread_mutex_unlock(&g->lock);
-    ishow_log(ISHOW_LOG_INFO, "cluster", "this gateway leads the chat");
-    const ishow_chat_journal table = chat_journal_table(g->journal);
-    if (ishow_chat_service_lead(g->service, &table, &error)) lose(g, error.message);
-}
-
-/* Whom the lease names; the time of a lease that changes is noted. */
-static void read_lease(chat_group *g, double now) {
-    ishow_error error = {0};
-    uint64_t revision;
-    ishow_buffer text = {0};
-    const ishow_status status = bucket_get(g->bucket, LEASE_KEY, &text, &revision, &error);
-    json_t *lease = status ? NULL : json_loadb((const char *)text.data, text.n, 0, NULL);
-    if (status && status != ISHOW_ENOTFOUND) {
-        g->seen = now;
-    } else if (status) {
-        g->revision = 0;
-        g->seen = 0; /* it was given back */
-    } else if (revision != g->revision) {
-        g->revision = revision;
-        g->seen = now;
-        pthread_mutex_lock(&g->lock);
-        if (strcmp(g->leader, wire_text(lease, "id")))
-            ishow_log(ISHOW_LOG_INFO, "cluster", "the gateway %s leads the chat", wire_text(lease, "name"));
-        snprintf(g->leader, sizeof g->leader, "%s", wire_text(lease, "id"));
-        snprintf(g->leader_name, sizeof g->leader_name, "%s", wire_text(lease, "name"));
-        pthread_mutex_unlock(&g->lock);
-    }
-    json_decref(lease);
-    ishow_buffer_free(&text);
-}
-
-static void look(chat_group *g) {
-    ishow_error error = {0};
-    const double now = ishow_now();
-    g->looked = now;
-    if (!bus_connected(g->bus)) {
-        g->seen = now; /* silence means nothing */
-        return;
-    }
-    if (!g->bucket && bucket_open(&g->bucket, g->bus, SHARED_BUCKET, &error)) {
-        ishow_log(ISHOW_LOG_WARN, "cluster", "no gateway can lead the chat: %s", error.message);
-        g->looked = now + 2;
-        return;
-    }
-    if (ishow_chat_group_leads(g)) {
-        const ishow_status status = write_lease(g, &error);
-        if (status == ISHOW_EBUSY) lose(g, "another one holds the lease");
-        return;
-    }
-    read_lease(g, now);
-    if (now - g->seen >= LEASE_SECONDS && !write_lease(g, &error)) lead(g);
 }
 
 /* ---- the thread ---- */
@@ -332,7 +196,11 @@ static void handle(chat_group *g, const wire_event *e) {
     json_t *head = wire_read(e->data, e->n, &bytes, &n);
     const char *type = wire_text(head, "type");
     if (!strcmp(type, "event"))
-        follow(g, head, bytes, n);
+        hearing_take(g, head, bytes, n);
+    else if (!strcmp(type, "join"))
+        hearing_answer(g, head);
+    else if (!strcmp(type, "leads"))
+        leases_hear(g, head);
     else if (!strcmp(type, "chat"))
         serve(g, head, bytes, n);
     else if (!strcmp(type, "chatted"))
@@ -340,7 +208,10 @@ static void handle(chat_group *g, const wire_event *e) {
     json_decref(head);
 }
 
-static void send_all(chat_group *g, wire_event *all) {
+void group_send(chat_group *g) {
+    pthread_mutex_lock(&g->lock);
+    wire_event *all = wire_take(&g->outbox);
+    pthread_mutex_unlock(&g->lock);
     for (wire_event *e = all, *next; e; e = next) {
         next = e->next;
         const char *subject = (const char *)e->data;
@@ -355,39 +226,51 @@ static void *group_main(void *self) {
     int stopping = 0;
     while (!stopping) {
         struct timespec until;
-        ishow_deadline(RENEW_SECONDS, &until);
+        ishow_deadline(TURN_SECONDS, &until);
         pthread_mutex_lock(&g->lock);
-        while (!g->stopping && !g->events.first && !g->outbox.first)
+        while (!g->stopping && !g->wakes && !g->events.first && !g->outbox.first)
             if (pthread_cond_timedwait(&g->changed, &g->lock, &until)) break;
-        wire_event *events = wire_take(&g->events), *outbox = wire_take(&g->outbox);
+        const int woken = g->wakes;
+        g->wakes = 0;
+        wire_event *events = wire_take(&g->events);
         stopping = g->stopping;
         pthread_mutex_unlock(&g->lock);
-        send_all(g, outbox);
+        hearing_look(g, woken); /* before a request goes out whose events are to be heard */
+        group_send(g);
         for (wire_event *e = events, *next; e; e = next) {
             next = e->next;
             handle(g, e);
             free(e);
         }
-        if (!stopping && ishow_now() - g->looked >= RENEW_SECONDS) look(g);
+        if (!stopping) leases_look(g);
     }
+    if (g->bucket) leases_give_back(g);
+    group_send(g);
     return NULL;
 }
 
 /* ---- open, run, free ---- */
 
-ishow_status ishow_chat_group_open(chat_group **out, const ishow_cluster_options *options, void (*lost)(void *self),
-                                   void *self, ishow_error *error) {
+static void room_open(room *r, chat_group *g, const char *name) {
+    const int main = !strcmp(name, WIRE_CHAT_MAIN);
+    *r = (room){.group = g, .table = {.self = r, .ask = ask}, .seen = ishow_now()};
+    snprintf(r->name, sizeof r->name, "%s", name);
+    snprintf(r->subject, sizeof r->subject, main ? WIRE_CHAT : WIRE_CHAT ".%s", r->name);
+    snprintf(r->lease_key, sizeof r->lease_key, main ? "chat-leader" : "chat-leader.%s", r->name);
+    snprintf(r->sources_key, sizeof r->sources_key, "chat-sources.%s", r->name);
+}
+
+ishow_status ishow_chat_group_open(chat_group **out, const ishow_cluster_options *options, ishow_error *error) {
     char client[128], subject[WIRE_SUBJECT];
     *out = NULL;
     chat_group *g = calloc(1, sizeof *g);
-    if (!g || !(g->name = labels_name(options))) {
+    if (!g || !(g->name = labels_name(options)) || !(g->rooms = calloc(options->n_chats, sizeof *g->rooms))) {
+        if (g) free(g->name);
         free(g);
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a shared chat");
     }
-    g->lost = lost;
-    g->lost_self = self;
-    g->table = (chat_leader){.self = g, .ask = ask};
-    g->seen = ishow_now();
+    g->n_rooms = options->n_chats;
+    for (size_t i = 0; i < g->n_rooms; i++) room_open(&g->rooms[i], g, options->chats[i]);
     pthread_mutex_init(&g->lock, NULL);
     ishow_condition_init(&g->changed);
     ishow_condition_init(&g->answered);
@@ -395,8 +278,8 @@ ishow_status ishow_chat_group_open(chat_group **out, const ishow_cluster_options
     wire_subject(subject, g->id);
     snprintf(client, sizeof client, "ishowtts chat %.64s", g->name);
     ishow_status status = bus_open(&g->bus, options, client, error);
-    if (!status) status = bus_subscribe(g->bus, subject, on_event, g, error);
-    if (!status) status = bus_subscribe(g->bus, WIRE_CHAT, on_event, g, error);
+    if (!status) status = bus_subscribe(g->bus, subject, hearing_on_event, g, NULL, error);
+    if (!status) status = bus_subscribe(g->bus, WIRE_CHATS, hearing_on_event, g, NULL, error);
     if (status)
         ishow_chat_group_free(g);
     else
@@ -404,13 +287,16 @@ ishow_status ishow_chat_group_open(chat_group **out, const ishow_cluster_options
     return status;
 }
 
-const chat_leader *ishow_chat_group_leader(chat_group *g) { return &g->table; }
+const chat_leader *ishow_chat_group_leader(chat_group *g, size_t chat) { return &g->rooms[chat].table; }
 
-ishow_status ishow_chat_group_run(chat_group *g, chat_service *service, ishow_error *error) {
-    g->service = service;
-    ishow_chat_on_publish(ishow_chat_service_chat(service), on_published, g);
+void ishow_chat_group_join(chat_group *g, size_t chat, chat_service *service) {
+    g->rooms[chat].service = service;
+    ishow_chat_on_publish(ishow_chat_service_chat(service), hearing_publish, &g->rooms[chat]);
+}
+
+ishow_status ishow_chat_group_run(chat_group *g, ishow_error *error) {
     if (pthread_create(&g->thread, NULL, group_main, g))
-        return ishow_fail(error, ISHOW_EINTERNAL, "", "The thread of the shared chat could not be started.");
+        return ishow_fail(error, ISHOW_EINTERNAL, "", "The thread of the shared chats could not be started.");
     g->runs = 1;
     return ISHOW_OK;
 }
@@ -429,12 +315,13 @@ void ishow_chat_group_stop(chat_group *g) {
 void ishow_chat_group_free(chat_group *g) {
     if (!g) return;
     ishow_chat_group_stop(g);
-    chat_journal_free(g->journal);
-    send_all(g, wire_take(&g->outbox)); /* the last events of the clip that was cut off */
-    if (g->leads && g->bucket) bucket_drop(g->bucket, LEASE_KEY, NULL);
     bucket_close(g->bucket);
     bus_close(g->bus);
     wire_drop(&g->events);
+    wire_drop(&g->outbox);
+    for (size_t i = 0; i < g->n_rooms; i++) free(g->rooms[i].sources);
+    free(g->rooms);
+    free(g->fellows);
     free(g->name);
     pthread_cond_destroy(&g->changed);
     pthread_cond_destroy(&g->answered);

@@ -14,8 +14,10 @@
 #define STREAM  "ishowtts-chat"
 #define SUBJECT "ishow.chat."
 
+enum { PLACE = 128 }; /* of a subject */
+
 enum { VIEWERS_KEPT = 5000 };
-static const double AGAIN_SECONDS = 0.1, CLOSING_SECONDS = 5;
+static const double AGAIN_SECONDS = 0.1, CLOSING_SECONDS = 1;
 
 typedef enum note_kind { NOTE_PUT, NOTE_MARK, NOTE_DROP, NOTE_VOICE, NOTE_MUTE, NOTE_UNMUTE, NOTE_SYNC } note_kind;
 
@@ -30,6 +32,7 @@ typedef struct note {
 
 struct chat_journal {
     bus *bus;
+    char place[PLACE]; /* the beginning of its subjects */
     int (*leads)(void *self);
     void *self;
     pthread_t thread;
@@ -38,7 +41,8 @@ struct chat_journal {
     pthread_cond_t changed;
     note *first, **last;  /* under the lock, like the next four */
     int loading;          /* nothing is written */
-    int gave_up, closing; /* writes that fail are not tried again, the latter from `until` on */
+    int gave_up;          /* nothing is written any more */
+    int hurried, closing; /* the same from `until` on; closing: the thread ends after its work */
     double until;
     /* the thread's own, and load's before it has work */
     json_t *records, *voices, *muted;
@@ -102,8 +106,9 @@ static void remember(json_t *of, const char *viewer, json_t *value) {
     if (json_object_size(of) > VIEWERS_KEPT) json_object_del(of, json_object_iter_key(json_object_iter(of)));
 }
 
-static ishow_status write_object(chat_journal *j, const char *subject, const json_t *object, ishow_error *error) {
-    char *text = json_dumps(object, JSON_COMPACT);
+static ishow_status write_object(chat_journal *j, const char *name, const json_t *object, ishow_error *error) {
+    char *text = json_dumps(object, JSON_COMPACT), subject[PLACE + 32];
+    snprintf(subject, sizeof subject, "%s%s", j->place, name);
     const ishow_status status = text ? order(j, subject, text, strlen(text), NULL, error)
                                      : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for the chat's journal");
     free(text);
@@ -111,12 +116,12 @@ static ishow_status write_object(chat_journal *j, const char *subject, const jso
 }
 
 static ishow_status write_record(chat_journal *j, uint64_t number, int marked, ishow_error *error) {
-    char subject[64], key[24];
+    char subject[PLACE + 32], key[24];
     ishow_buffer value = {0};
     snprintf(key, sizeof key, "%llu", (unsigned long long)number);
     const char *record = json_string_value(json_object_get(j->records, key));
     if (!record) return ISHOW_OK; /* it has ended */
-    snprintf(subject, sizeof subject, SUBJECT "m.%s", key);
+    snprintf(subject, sizeof subject, "%sm.%s", j->place, key);
     ishow_buffer_text(&value, marked ? "1" : "0");
     ishow_buffer_text(&value, record);
     const ishow_status status = value.failed ? ishow_fail(error, ISHOW_ENOMEM, "", "no memory for the chat's journal")
@@ -126,9 +131,9 @@ static ishow_status write_record(chat_journal *j, uint64_t number, int marked, i
 }
 
 static ishow_status drop_record(chat_journal *j, uint64_t number, ishow_error *error) {
-    char text[96], key[24];
+    char text[PLACE + 64], key[24];
     snprintf(key, sizeof key, "%llu", (unsigned long long)number);
-    snprintf(text, sizeof text, "{\"filter\":\"" SUBJECT "m.%s\"}", key);
+    snprintf(text, sizeof text, "{\"filter\":\"%sm.%s\"}", j->place, key);
     const ishow_status status = order(j, "$JS.API.STREAM.PURGE." STREAM, text, strlen(text), NULL, error);
     if (!status) json_object_del(j->records, key);
     return status;
@@ -158,20 +163,23 @@ static ishow_status write_note(chat_journal *j, const note *n, ishow_error *erro
         return ISHOW_OK;
     case NOTE_SYNC: break;
     }
-    if (j->changed_voices && write_object(j, SUBJECT "voices", j->voices, error)) return error->status;
+    if (j->changed_voices && write_object(j, "voices", j->voices, error)) return error->status;
     j->changed_voices = 0;
-    if (j->changed_muted && write_object(j, SUBJECT "muted", j->muted, error)) return error->status;
+    if (j->changed_muted && write_object(j, "muted", j->muted, error)) return error->status;
     j->changed_muted = 0;
     return ISHOW_OK;
 }
 
+/* With the lock. Nothing is written any more. */
+static int is_over(const chat_journal *j) { return j->gave_up || (j->hurried && ishow_now() >= j->until); }
+
 /* With the lock. Whether a write that failed is tried again, after a moment. */
 static int wait_again(chat_journal *j) {
     struct timespec until;
-    if (j->gave_up || (j->closing && ishow_now() >= j->until)) return 0;
+    if (is_over(j)) return 0;
     ishow_deadline(AGAIN_SECONDS, &until);
     pthread_cond_timedwait(&j->changed, &j->lock, &until);
-    return !j->gave_up && (!j->closing || ishow_now() < j->until);
+    return !is_over(j);
 }
 
 static void *journal_main(void *self) {
@@ -184,9 +192,10 @@ static void *journal_main(void *self) {
             pthread_cond_wait(&j->changed, &j->lock);
             continue;
         }
+        const int over = is_over(j);
         pthread_mutex_unlock(&j->lock);
         ishow_error error = {0};
-        const ishow_status status = j->leads(j->self) ? write_note(j, n, &error) : ISHOW_EBUSY;
+        const ishow_status status = !over && j->leads(j->self) ? write_note(j, n, &error) : ISHOW_EBUSY;
         if (status && !told && error.message[0]) ishow_log(ISHOW_LOG_WARN, "cluster", "%s", error.message);
         told = status != ISHOW_OK;
         pthread_mutex_lock(&j->lock);
@@ -240,15 +249,15 @@ static void sync_all(void *self, void (*done)(void *user, uint64_t ticket, ishow
 }
 
 /* The newest message of a subject; empty where there is none. */
-static ishow_status read_subject(chat_journal *j, const char *subject, ishow_buffer *out, ishow_error *error) {
-    char direct[128];
-    snprintf(direct, sizeof direct, "$JS.API.DIRECT.GET." STREAM ".%s", subject);
+static ishow_status read_subject(chat_journal *j, const char *name, ishow_buffer *out, ishow_error *error) {
+    char direct[PLACE + 64];
+    snprintf(direct, sizeof direct, "$JS.API.DIRECT.GET." STREAM ".%s%s", j->place, name);
     return request(j, direct, NULL, 0, out, error);
 }
 
-static ishow_status read_object(chat_journal *j, const char *subject, json_t **at, ishow_error *error) {
+static ishow_status read_object(chat_journal *j, const char *name, json_t **at, ishow_error *error) {
     ishow_buffer text = {0};
-    const ishow_status status = read_subject(j, subject, &text, error);
+    const ishow_status status = read_subject(j, name, &text, error);
     json_t *all = status ? NULL : json_loadb((const char *)text.data, text.n, 0, NULL);
     ishow_buffer_free(&text);
     if (json_is_object(all)) {
@@ -277,10 +286,9 @@ static ishow_status load_messages(chat_journal *j, const json_t *subjects,
     json_object_foreach((json_t *)subjects, name, value) numbers[n++] = strtoull(strrchr(name, '.') + 1, NULL, 10);
     qsort(numbers, n, sizeof *numbers, by_number);
     for (size_t i = 0; i < n && !status; i++) {
-        char subject[64], key[24];
-        snprintf(key, sizeof key, "%llu", (unsigned long long)numbers[i]);
-        snprintf(subject, sizeof subject, SUBJECT "m.%s", key);
-        if ((status = read_subject(j, subject, &text, error)) || !text.n) continue;
+        char name_of[32], *key = name_of + 2;
+        snprintf(name_of, sizeof name_of, "m.%llu", (unsigned long long)numbers[i]);
+        if ((status = read_subject(j, name_of, &text, error)) || !text.n) continue;
         ishow_buffer_add(&text, "", 1);
         if (text.failed) {
             status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for the chat's journal");
@@ -307,12 +315,13 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
                          void (*viewer)(void *user, const char *viewer, const char *voice), void *user,
                          ishow_error *error) {
     chat_journal *j = self;
-    static const char filter[] = "{\"subjects_filter\":\"" SUBJECT "m.>\"}";
+    char filter[PLACE + 32];
     json_t *info = NULL, *value;
     const char *name;
+    snprintf(filter, sizeof filter, "{\"subjects_filter\":\"%sm.>\"}", j->place);
     set_loading(j, 1);
-    ishow_status status = order(j, "$JS.API.STREAM.INFO." STREAM, filter, sizeof filter - 1, &info, error);
-    if (!status) status = read_object(j, SUBJECT "voices", &j->voices, error);
+    ishow_status status = order(j, "$JS.API.STREAM.INFO." STREAM, filter, strlen(filter), &info, error);
+    if (!status) status = read_object(j, "voices", &j->voices, error);
     if (status) goto done;
     json_object_foreach(j->voices, name, value) viewer(user, name, json_string_value(value));
     status = load_messages(j, json_object_get(json_object_get(info, "state"), "subjects"), message, user, error);
@@ -327,7 +336,7 @@ static ishow_status load_muted(void *self, void (*viewer)(void *user, const char
     chat_journal *j = self;
     const char *name;
     json_t *value;
-    const ishow_status status = read_object(j, SUBJECT "muted", &j->muted, error);
+    const ishow_status status = read_object(j, "muted", &j->muted, error);
     if (!status) json_object_foreach(j->muted, name, value) viewer(user, name);
     return status;
 }
@@ -346,11 +355,16 @@ ishow_chat_journal chat_journal_table(chat_journal *j) {
 
 /* ---- open, free ---- */
 
-ishow_status chat_journal_open(chat_journal **out, bus *b, int (*leads)(void *self), void *self, ishow_error *error) {
+ishow_status chat_journal_open(chat_journal **out, bus *b, const char *name, int (*leads)(void *self), void *self,
+                               ishow_error *error) {
     *out = NULL;
     chat_journal *j = calloc(1, sizeof *j);
     if (!j) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for the chat's journal");
     j->bus = b;
+    if (strcmp(name, WIRE_CHAT_MAIN))
+        snprintf(j->place, sizeof j->place, SUBJECT "of.%.64s.", name);
+    else
+        strcpy(j->place, SUBJECT);
     j->leads = leads;
     j->self = self;
     j->last = &j->first;
@@ -377,11 +391,24 @@ void chat_journal_give_up(chat_journal *j) {
     pthread_mutex_unlock(&j->lock);
 }
 
+/* With the lock. */
+static void hurry(chat_journal *j) {
+    if (!j->hurried) j->until = ishow_now() + CLOSING_SECONDS;
+    j->hurried = 1;
+    pthread_cond_broadcast(&j->changed);
+}
+
+void chat_journal_hurry(chat_journal *j) {
+    pthread_mutex_lock(&j->lock);
+    hurry(j);
+    pthread_mutex_unlock(&j->lock);
+}
+
 void chat_journal_free(chat_journal *j) {
     if (!j) return;
     if (j->runs) {
         pthread_mutex_lock(&j->lock);
-        j->until = ishow_now() + CLOSING_SECONDS;
+        hurry(j);
         j->closing = 1;
         pthread_cond_broadcast(&j->changed);
         pthread_mutex_unlock(&j->lock);

@@ -29,11 +29,13 @@ typedef struct ishow_cluster_options {
     const char *nkey, *nkey_seed;            /* public key, and file of its seed */
     const char *tls_ca, *tls_cert, *tls_key; /* PEM files; any of them: TLS is used */
     int shared_chat;                         /* a gateway: see chat_group.h */
-    const char *const *labels;               /* name and value in turn. A gateway uses only workers that have all of
-                                                its labels */
-    size_t n_labels;                         /* strings, twice the labels */
-    void (*refused)(void *self);             /* called, on any thread, when NATS has ended the connection for good; it
-                                                must not wait. NULL: that is only logged */
+    const char *const *chats;                /* names of the chats of a gateway, at least one */
+    size_t n_chats;
+    const char *const *labels;   /* name and value in turn. A gateway uses only workers that have all of
+                                    its labels */
+    size_t n_labels;             /* strings, twice the labels */
+    void (*refused)(void *self); /* called, on any thread, when NATS has ended the connection for good; it
+                                    must not wait. NULL: that is only logged */
     void *refused_self;
 } ishow_cluster_options;
 
@@ -41,7 +43,7 @@ typedef struct ishow_cluster_options {
 typedef struct ishow_cluster_settings {
     ishow_cluster_options options;
     void *json; /* json_t *: owns the strings */
-    const char **labels;
+    const char **labels, **chats;
 } ishow_cluster_settings;
 ISHOW_API ishow_status ishow_cluster_settings_read(ishow_cluster_settings *out, const char *json, ishow_error *error);
 ISHOW_API void ishow_cluster_settings_free(ishow_cluster_settings *s);
@@ -56,9 +58,8 @@ ISHOW_API ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluste
 /* 1 once a beat of a worker was received: from then on ishow_engine_info returns its model. */
 ISHOW_API int ishow_gateway_ready(ishow_engine *gateway);
 
-/* Workers, gateways and what they do, as JSON. chat_leader: the name of the gateway that leads the shared chat; NULL:
- * none. */
-ISHOW_API void ishow_gateway_status(ishow_engine *gateway, const char *chat_leader, ishow_buffer *out);
+/* Workers, gateways and what they do, as JSON. chats: of the same, a JSON array that is added. */
+ISHOW_API void ishow_gateway_status(ishow_engine *gateway, const char *chats, ishow_buffer *out);
 
 /* leave(self) is called on the gateway's thread, with its lock held, when ishow_gateway_drain names this gateway; it
  * must not block. */

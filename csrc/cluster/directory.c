@@ -9,15 +9,15 @@
 #include "cluster/labels.h"
 
 int directory_suits(const directory *d, const peer *p) {
-    return !strcmp(p->model.content_hash, d->model.content_hash) && p->model.sample_rate == d->model.sample_rate &&
-           labels_carry(json_object_get(p->beat, "labels"), d->wanted);
+    return p->understood && !strcmp(p->model.content_hash, d->model.content_hash) &&
+           p->model.sample_rate == d->model.sample_rate && labels_carry(json_object_get(p->beat, "labels"), d->wanted);
 }
 
 /* The model is that of the first worker; when none with it is left, that of the next. */
 static void settle_model(directory *d) {
     const peer *first = NULL;
     for (const peer *p = d->peers; p; p = p->next) {
-        if (!labels_carry(json_object_get(p->beat, "labels"), d->wanted)) continue;
+        if (!p->understood || !labels_carry(json_object_get(p->beat, "labels"), d->wanted)) continue;
         if (d->known && directory_suits(d, p)) return;
         if (!first) first = p;
     }
@@ -34,6 +34,25 @@ static void remove_peer(directory *d, peer **at, const char *why) {
     json_decref(p->beat);
     free(p);
     settle_model(d);
+}
+
+/* Numbers that are left out are 1. */
+static int number_of(const json_t *beat, const char *key) {
+    return json_object_get(beat, key) ? (int)wire_whole(beat, key) : 1;
+}
+
+static void read_protocol(peer *p, int new) {
+    const int oldest = number_of(p->beat, "oldest");
+    p->protocol = number_of(p->beat, "protocol");
+    p->understood = p->protocol >= WIRE_OLDEST && oldest <= WIRE_PROTOCOL;
+    if (!new || p->understood) return;
+    const int old = p->protocol < WIRE_OLDEST;
+    ishow_log(
+        ISHOW_LOG_ERROR, "cluster",
+        "worker %s (%s) is not used: it has version %d of the protocol and works with %d or later, this gateway has "
+        "%d and works with %d or later: update %s",
+        wire_text(p->beat, "name"), wire_text(p->beat, "version"), p->protocol, oldest, WIRE_PROTOCOL, WIRE_OLDEST,
+        old ? "the worker" : "this gateway");
 }
 
 int directory_hear(directory *d, json_t *beat, const char *own_id, double now) {
@@ -61,7 +80,7 @@ int directory_hear(directory *d, json_t *beat, const char *own_id, double now) {
     p->beat = beat;
     p->heard = now;
     p->leaving = !strcmp(state, "leaving");
-    p->protocol = (int)wire_whole(beat, "protocol");
+    read_protocol(p, new);
     p->rate = wire_number(beat, "rate");
     wire_read_model(json_object_get(beat, "model"), &p->model);
     p->others = 0;

@@ -14,6 +14,7 @@ typedef struct peer {
     double others; /* work that it does for other gateways */
     double mine;   /* and for this one: set by the owner before it chooses */
     int leaving, protocol;
+    int understood; /* its protocol is one that this build works with, and the reverse */
 } peer;
 
 typedef struct directory {
@@ -30,7 +31,7 @@ int directory_hear(directory *d, json_t *beat, const char *own_id, double now);
 int directory_forget(directory *d, double now); /* removes the silent ones; 1: there were some */
 peer *directory_find(directory *d, const char *id);
 
-/* Whether the model and the labels of a worker suit. */
+/* Whether the protocol, the model and the labels of a worker suit. */
 int directory_suits(const directory *d, const peer *p);
 
 /* The worker that would finish the speech first: its outstanding work plus `work`, divided by its measured rate, and

@@ -205,9 +205,9 @@ ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluster_options 
     }
     snprintf(client, sizeof client, "ishowtts gateway %.64s", g->name);
     if ((status = bus_open(&g->bus, options, client, error)) ||
-        (status = bus_subscribe(g->bus, subject, on_event, g, error)) ||
-        (status = bus_subscribe(g->bus, WIRE_WORKERS, on_event, g, error)) ||
-        (status = bus_subscribe(g->bus, WIRE_GATEWAYS, on_event, g, error)))
+        (status = bus_subscribe(g->bus, subject, on_event, g, NULL, error)) ||
+        (status = bus_subscribe(g->bus, WIRE_WORKERS, on_event, g, NULL, error)) ||
+        (status = bus_subscribe(g->bus, WIRE_GATEWAYS, on_event, g, NULL, error)))
         goto done;
     if ((status = sharing_open(g, error))) goto done;
     if (pthread_create(&g->thread, NULL, gateway_main, g))
@@ -240,7 +240,10 @@ static json_t *describe(const gateway *g, const peer *p, double now) {
             here++;
             work += u->share * (1 - u->progress);
         }
-    const char *state = p->leaving ? "leaving" : directory_suits(&g->directory, p) ? "ready" : "other model";
+    const char *state = !p->understood                      ? "other protocol"
+                        : p->leaving                        ? "leaving"
+                        : directory_suits(&g->directory, p) ? "ready"
+                                                            : "other model";
     json_t *all = json_object();
     json_add(&all, "id", json_string(p->id));
     json_add(&all, "name", json_string(wire_text(p->beat, "name")));
@@ -267,7 +270,7 @@ void ishow_gateway_on_leave(ishow_engine *engine, void (*leave)(void *self), voi
     pthread_mutex_unlock(&g->lock);
 }
 
-void ishow_gateway_status(ishow_engine *engine, const char *chat_leader, ishow_buffer *out) {
+void ishow_gateway_status(ishow_engine *engine, const char *chats, ishow_buffer *out) {
     gateway *g = of(engine);
     const double now = ishow_now();
     json_t *workers = json_array();
@@ -278,7 +281,7 @@ void ishow_gateway_status(ishow_engine *engine, const char *chat_leader, ishow_b
     json_add(&all, "utterances", wire_u64(g->n_living));
     json_add(&all, "workers", workers);
     json_add(&all, "gateways", neighbours_list(g, now));
-    json_add(&all, "chat_leader", chat_leader ? json_string(chat_leader) : json_null());
+    json_add(&all, "chats", json_loads(chats, 0, NULL));
     pthread_mutex_unlock(&g->lock);
     char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
     json_decref(all);
@@ -308,15 +311,16 @@ ishow_status ishow_gateway_drain(ishow_engine *engine, const char *worker, ishow
 
 void ishow_gateway_metrics(ishow_engine *engine, ishow_buffer *out) {
     gateway *g = of(engine);
-    size_t ready = 0, leaving = 0, other = 0;
+    size_t ready = 0, leaving = 0, other = 0, unknown = 0;
     pthread_mutex_lock(&g->lock);
     for (const peer *p = g->directory.peers; p; p = p->next)
-        ++*(p->leaving ? &leaving : directory_suits(&g->directory, p) ? &ready : &other);
+        ++*(!p->understood ? &unknown : p->leaving ? &leaving : directory_suits(&g->directory, p) ? &ready : &other);
     prometheus_head(out, "cluster_workers", "gauge", "Workers that are there.");
     ishow_buffer_format(out,
                         "ishowtts_cluster_workers{state=\"ready\"} %zu\nishowtts_cluster_workers{state=\"leaving\"} "
-                        "%zu\nishowtts_cluster_workers{state=\"other model\"} %zu\n",
-                        ready, leaving, other);
+                        "%zu\nishowtts_cluster_workers{state=\"other model\"} "
+                        "%zu\nishowtts_cluster_workers{state=\"other protocol\"} %zu\n",
+                        ready, leaving, other, unknown);
     prometheus_one(out, "cluster_connected", "gauge", "1 while NATS is reached.", bus_connected(g->bus));
     prometheus_one(out, "cluster_dispatched_total", "counter", "Times an utterance was given to a worker.",
                    (double)g->dispatched);

@@ -11,6 +11,7 @@ void neighbours_tell(gateway *g, double now, const char *state) {
     json_t *beat = json_pack("{s:s, s:s, s:s}", "type", "gateway", "id", g->id, "name", g->name);
     json_add(&beat, "version", json_string(ishow_version()));
     json_add(&beat, "protocol", json_integer(WIRE_PROTOCOL));
+    json_add(&beat, "oldest", json_integer(WIRE_OLDEST));
     json_add(&beat, "state", json_string(state));
     json_add(&beat, "utterances", wire_u64(g->n_living));
     g->told_at = now;

@@ -37,11 +37,16 @@
 
 #define WIRE_WORKERS  "ishow.v1.workers"
 #define WIRE_GATEWAYS "ishow.v1.gateways"
+#define WIRE_CHAT     "ishow.v1.chat"
+#define WIRE_CHATS    "ishow.v1.chats"
 #define WIRE_TO       "ishow.v1.to."
 
+#define WIRE_CHAT_MAIN "main" /* the chat that builds with one chat have */
+
 /* What a build knows of this, told in its beats; builds with different numbers work together. 1, or no number: no
- * shared voices and pronunciations, and no questions. */
-enum { WIRE_PROTOCOL = 2, WIRE_SHARES = 2 };
+ * shared voices and pronunciations, and no questions. WIRE_OLDEST is the least that this build works with: also told,
+ * so that an older build knows that it is too old. */
+enum { WIRE_PROTOCOL = 2, WIRE_SHARES = 2, WIRE_OLDEST = 1 };
 
 enum { WIRE_ID = 16, WIRE_SUBJECT = 64 };
 

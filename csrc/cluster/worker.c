@@ -387,7 +387,7 @@ ishow_status ishow_worker_open(ishow_worker **out, ishow_engine *engine, const i
     snprintf(client, sizeof client, "ishowtts worker %.64s", w->name);
     if ((status = bus_open(&w->bus, options, client, error)) ||
         (status = loader_open(&w->loader, engine, w->bus, on_loaded, w, error)) ||
-        (status = bus_subscribe(w->bus, subject, on_event, w, error)))
+        (status = bus_subscribe(w->bus, subject, on_event, w, NULL, error)))
         goto done;
     if (pthread_create(&w->thread, NULL, worker_main, w))
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The worker's thread could not be started.");

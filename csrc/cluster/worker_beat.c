@@ -62,6 +62,7 @@ void worker_beat(ishow_worker *w, const char *state) {
     json_add(&beat, "name", json_string(w->name));
     json_add(&beat, "version", json_string(ishow_version()));
     json_add(&beat, "protocol", json_integer(WIRE_PROTOCOL));
+    json_add(&beat, "oldest", json_integer(WIRE_OLDEST));
     json_add(&beat, "state", json_string(state));
     json_add(&beat, "model", wire_model(&info));
     json_add(&beat, "voices", voices_of(w->engine, loaded));

@@ -203,7 +203,7 @@ static PyObject *metrics(PyObject *object, PyObject *unused) {
     ishow_buffer out = {0};
     (void)unused;
     if (enter(self) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS ishow_chat_service_metrics(self->chat, &out);
+    Py_BEGIN_ALLOW_THREADS ishow_chat_service_metrics(&self->chat, 1, &out);
     Py_END_ALLOW_THREADS leave(self);
     PyObject *text =
         out.failed ? PyErr_NoMemory() : PyBytes_FromStringAndSize((const char *)out.data, (Py_ssize_t)out.n);

@@ -53,7 +53,7 @@ static void write_verb(const exchange *x, char *out, size_t n) {
 enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     int waits = 0;
     char verb[ID_MAX + 32];
-    if (ishow_chat_service_follows(x->server->chat_service)) return answer_danmaku_place(x);
+    if (ishow_chat_service_follows(x->chat)) return answer_danmaku_place(x);
     write_verb(x, verb, sizeof verb);
     ticket *t = calloc(1, sizeof *t);
     if (!t) {
@@ -62,11 +62,15 @@ enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     }
     atomic_init(&t->refs, 2);
     t->server = x->server;
-    int status = ishow_chat_service_ask(x->server->chat_service, verb, (const char *)x->body.data, x->body.n,
-                                        on_durable, t, &waits, &t->answer, &x->fault);
+    int status = ishow_chat_service_ask(x->chat, verb, (const char *)x->body.data, x->body.n, on_durable, t, &waits,
+                                        &t->answer, &x->fault);
     if (!waits) {
         ishow_buffer answer = t->answer;
         free(t);
+        if (!status && ishow_chat_service_follows(x->chat)) { /* it has just been handed over */
+            x->fault = (fault){0};
+            return answer_danmaku_place(x);
+        }
         return status ? respond(x, status, "application/json", &answer) : respond_fault(x);
     }
     x->phase = PHASE_WAIT;
@@ -113,7 +117,7 @@ enum MHD_Result answer_danmaku_place(exchange *x) {
         return respond_fault(x);
     }
     *p = (place){.task = {.work = work_place, .answer = answer_placed, .dispose = place_dispose},
-                 .chat_service = x->server->chat_service,
+                 .chat_service = x->chat,
                  .body = x->body};
     write_verb(x, p->verb, sizeof p->verb);
     x->body = (ishow_buffer){0};
@@ -122,19 +126,18 @@ enum MHD_Result answer_danmaku_place(exchange *x) {
 
 /* All other verbs are answered at once. */
 enum MHD_Result answer_danmaku(exchange *x) {
-    if (ishow_chat_service_follows(x->server->chat_service)) return answer_danmaku_place(x);
+    if (ishow_chat_service_follows(x->chat)) return answer_danmaku_place(x);
     ishow_buffer body = {0};
     int waits;
-    int status = ishow_chat_service_ask(x->server->chat_service, verb_of(x), (const char *)x->body.data, x->body.n,
-                                        NULL, NULL, &waits, &body, &x->fault);
+    int status = ishow_chat_service_ask(x->chat, verb_of(x), (const char *)x->body.data, x->body.n, NULL, NULL, &waits,
+                                        &body, &x->fault);
     if (status) return respond(x, status, "application/json", &body);
     ishow_buffer_free(&body);
     return respond_fault(x);
 }
 
 enum MHD_Result answer_danmaku_delete(exchange *x) {
-    if (ishow_chat_service_follows(x->server->chat_service)) return answer_danmaku_place(x);
+    if (ishow_chat_service_follows(x->chat)) return answer_danmaku_place(x);
     ishow_buffer none = {0};
-    return ishow_chat_service_delete(x->server->chat_service, x->segment, &x->fault) ? respond(x, 204, NULL, &none)
-                                                                                     : respond_fault(x);
+    return ishow_chat_service_delete(x->chat, x->segment, &x->fault) ? respond(x, 204, NULL, &none) : respond_fault(x);
 }

@@ -50,8 +50,9 @@ enum MHD_Result answer_danmaku_stream(exchange *x) {
     static const ws_kind kind = {.message = on_message, .news = on_news, .busy = is_busy, .release = on_release};
     ishow_chat_reader *reader;
     ishow_error error = {0};
-    if (ishow_chat_reader_open(&reader, ishow_chat_service_chat(x->server->chat_service),
-                               header_get(x, "Last-Event-ID"), &error) != ISHOW_OK) {
+    if (x->server->chat_group) ishow_chat_group_listen(x->server->chat_group, x->chat_number);
+    if (ishow_chat_reader_open(&reader, ishow_chat_service_chat(x->chat), header_get(x, "Last-Event-ID"), &error) !=
+        ISHOW_OK) {
         ishow_fault_from_error(&x->fault, &error);
         return respond_fault(x);
     }

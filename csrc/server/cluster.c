@@ -9,11 +9,12 @@ static int is_gateway(exchange *x) {
 }
 
 enum MHD_Result answer_cluster(exchange *x) {
-    ishow_buffer body = {0};
-    char leader[65] = "";
+    ishow_buffer body = {0}, chats = {0};
     if (!is_gateway(x)) return respond_fault(x);
-    if (x->server->chat_group) ishow_chat_group_leader_name(x->server->chat_group, leader);
-    ishow_gateway_status(x->server->gateway, leader[0] ? leader : NULL, &body);
+    chats_write(x->server, &chats);
+    ishow_buffer_add(&chats, "", 1);
+    ishow_gateway_status(x->server->gateway, chats.failed ? "[]" : (const char *)chats.data, &body);
+    ishow_buffer_free(&chats);
     return respond(x, 200, "application/json", &body);
 }
 

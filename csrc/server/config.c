@@ -144,7 +144,7 @@ static ishow_status apply(config *c, config_diff *d, const settings *wanted, ish
     ishow_server *s = c->server;
     ishow_engine *engine = atomic_load(&s->engine);
     rules_change rules;
-    chat_change *chat = NULL;
+    chat_change **chats = NULL;
     ishow_status status = ISHOW_OK;
     if (!prepare_rules(&rules, s, wanted)) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
@@ -152,14 +152,13 @@ static ishow_status apply(config *c, config_diff *d, const settings *wanted, ish
     }
     if ((status = ishow_engine_configure(engine, &wanted->engine, error)))
         goto done; /* cannot fail: these settings were checked */
-    if (s->chat_service && (status = ishow_chat_service_prepare(&chat, &wanted->server.sampling, wanted->default_voice,
-                                                                ishow_chat_settings_options(wanted->chat), error)))
+    if ((status = chats_prepare(s, &chats, &wanted->server.sampling, wanted->default_voice,
+                                ishow_chat_settings_options(wanted->chat), error)))
         goto undo;
     if (!d->model && (status = ishow_voice_registry_load(s->voice_registry, engine, wanted->voices, wanted->n_voices,
                                                          d->changed, error)))
         goto undo;
-    if (chat) ishow_chat_service_install(s->chat_service, chat);
-    chat = NULL;
+    chats_install(s, chats);
     http_call(s, apply_on_loop, &rules);
     ishow_log_set_level(wanted->log_level);
     ishow_log_set_format(wanted->log_format);
@@ -174,7 +173,7 @@ undo : {
     free(json);
 }
 done:
-    ishow_chat_service_discard(chat);
+    chats_discard(s, chats);
     rules_change_free(&rules);
     return status;
 }

@@ -375,7 +375,7 @@ static void *loop_main(void *self) {
             }
             hang_up_all(s, now < s->drain_until); /* after drain_until: all exchanges */
             /* The clip that plays is sent to its end, and LISTENERS_MS are left to tell of it. */
-            const int plays = s->chat_service && ishow_chat_finish(ishow_chat_service_chat(s->chat_service));
+            const int plays = chats_finish(s);
             quiet = plays ? 1e18 : quiet > now ? now : quiet;
             if (now - quiet > 1e-3 * LISTENERS_MS || now >= s->drain_until) {
                 ws_drain(s, now < s->drain_until);

@@ -72,11 +72,8 @@ enum MHD_Result answer_metrics(exchange *x) {
         prometheus_one(&body, "store_writable", "gauge", "1 while the state folder can be written.",
                        ishow_store_health(s->store, NULL) == ISHOW_OK);
     if (engine && s->gateway) ishow_gateway_metrics(s->gateway, &body);
-    if (engine && s->chat_group)
-        prometheus_one(&body, "cluster_chat_leads", "gauge", "1 while this gateway reads the chat that gateways share.",
-                       ishow_chat_group_leads(s->chat_group));
     if (engine && s->worker) ishow_worker_metrics(s->worker, &body);
-    if (engine && s->chat_service) ishow_chat_service_metrics(s->chat_service, &body);
+    if (engine) chats_metrics(s, &body);
     return respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
 

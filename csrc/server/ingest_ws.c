@@ -16,6 +16,7 @@ typedef struct pending {
 } pending;
 
 typedef struct intake {
+    chat_service *chat;
     ishow_server *server;
     char verb[sizeof "ingest/" + sizeof((exchange *)0)->segment];
     pending *first, **last; /* oldest first */
@@ -80,9 +81,8 @@ static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
     p->server = in->server;
     *in->last = p;
     in->last = &p->next;
-    const int taken =
-        in->n++ < WAITING_MAX && ishow_chat_service_ask(in->server->chat_service, in->verb, (const char *)data, n,
-                                                        on_durable, p, &waits, &p->answer, &f);
+    const int taken = in->n++ < WAITING_MAX && ishow_chat_service_ask(in->chat, in->verb, (const char *)data, n,
+                                                                      on_durable, p, &waits, &p->answer, &f);
     if (waits) return;
     if (!taken) {
         if (!f.status)
@@ -111,6 +111,7 @@ enum MHD_Result answer_danmaku_ingest_ws(exchange *x) {
     intake *in = calloc(1, sizeof *in);
     if (!in) return MHD_NO;
     in->server = x->server;
+    in->chat = x->chat;
     in->last = &in->first;
     snprintf(in->verb, sizeof in->verb, "ingest/%s", x->segment);
     return ws_accept(x, &kind, in, x->server->body_bytes_max);

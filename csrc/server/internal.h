@@ -200,6 +200,7 @@ typedef struct wait_kind {
     void (*release)(exchange *x);           /* the exchange ends; frees x->waited */
 } wait_kind;
 
+typedef struct served_chat served_chat;
 typedef struct loop_call loop_call; /* a call that another thread wants made on the loop */
 typedef struct route route;
 struct exchange { /* one request and its answer */
@@ -227,6 +228,8 @@ struct exchange { /* one request and its answer */
     const wait_kind *wait; /* NULL until it waits for something */
     void *waited;          /* of that kind */
     struct ws *socket;     /* NULL unless it became a WebSocket */
+    chat_service *chat;    /* of a request of live chat */
+    size_t chat_number;
     char id[ID_MAX + 1];
     char segment[ID_MAX + 1];         /* the part of the path that matched {} */
     char allow[48];                   /* methods of the path, for 405 */
@@ -262,8 +265,9 @@ struct ishow_server {
     ishow_store *store;    /* NULL: nothing outlives the process */
     ishow_engine *gateway; /* of a cluster; NULL: none. Written before `engine` is published, like the next */
     ishow_worker *worker;
-    chat_service *chat_service; /* NULL: no live chat; written before `engine` is published, like the next */
-    chat_group *chat_group;     /* NULL: the chat is not shared with other gateways */
+    served_chat *chats; /* [n_chats], 0: no live chat; written before `engine` is published, like the next two */
+    size_t n_chats;
+    chat_group *chat_group; /* NULL: the chats are not shared with other gateways */
     struct voice_registry *voice_registry;
     lexicon *lexicon;      /* of pronunciations */
     struct config *config; /* NULL: no configuration to show */
@@ -355,6 +359,19 @@ void broadcast_workers_stop(broadcast_workers *all);
 void broadcast_workers_free(broadcast_workers *all); /* NULL allowed */
 unsigned subscribers_count(const broadcast_workers *all);
 unsigned subscribers_from(broadcast_workers *all, const struct sockaddr *address); /* those at an address, any port */
+
+/* ---- chats.c ---- */
+void chats_close(ishow_server *s);
+/* name NULL: the first. NULL: fault set. */
+chat_service *chats_find(ishow_server *s, const char *name, size_t *number, fault *f);
+int chats_finish(ishow_server *s);                    /* begins no further clip; 1: one still plays */
+void chats_write(ishow_server *s, ishow_buffer *out); /* JSON: each chat and who leads it */
+void chats_metrics(ishow_server *s, ishow_buffer *out);
+/* As the functions of service/chat.h, for all. *out is to be discarded in any case. */
+ishow_status chats_prepare(ishow_server *s, chat_change ***out, const ishow_request *sampling,
+                           const char *default_voice, const ishow_chat_options *options, ishow_error *error);
+void chats_install(ishow_server *s, chat_change **all);
+void chats_discard(ishow_server *s, chat_change **all); /* NULL allowed */
 
 /* ---- listen_socket.c ---- */
 /* Opens a socket that listens on a port of the host. *loopback: 1 when only this machine can reach it. option: name of

@@ -297,12 +297,17 @@ static int serve(const arguments *args, stop_request *stop) {
         goto done;
     }
     if (is_gateway && cluster.options.shared_chat &&
-        ishow_chat_group_open(&group, &cluster.options, on_refused, stop, &error) != ISHOW_OK) {
+        ishow_chat_group_open(&group, &cluster.options, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }
-    if (!is_worker && ishow_server_open_chat(server, engine, s.default_voice, ishow_chat_settings_options(s.chat),
-                                             s.sources, s.n_sources, group, &error) != ISHOW_OK) {
+    const ishow_server_chats chats = {.names = cluster.options.chats,
+                                      .n = cluster.options.n_chats,
+                                      .options = ishow_chat_settings_options(s.chat),
+                                      .sources = s.sources,
+                                      .source_chats = s.source_chats,
+                                      .n_sources = s.n_sources};
+    if (!is_worker && ishow_server_open_chats(server, engine, s.default_voice, &chats, group, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }

@@ -197,8 +197,10 @@ int route_admit(exchange *x, const char *url, const char *method, const char *ve
     const char *segment = path_match(x->route, url, &n);
     snprintf(x->segment, sizeof x->segment, "%.*s", (int)(n < sizeof x->segment ? n : sizeof x->segment),
              segment ? segment : ""); /* longer than any id: cut, so that it matches none */
-    if (x->route->flags & ROUTE_CHAT && !x->server->chat_service)
-        return ishow_fault_set(&x->fault, 404, "not_found", "", "This server has no live chat.");
+    if (x->route->flags & ROUTE_CHAT) {
+        const char *name = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "chat");
+        if (!(x->chat = chats_find(x->server, name, &x->chat_number, &x->fault))) return 0;
+    }
     if (x->route->flags & ROUTE_BARE && !scan.encodings && (!scan.lengths || !strcmp(scan.length, "0"))) return 1;
     if (x->route->flags & (ROUTE_JSON | ROUTE_UPLOAD)) return check_body(x, &scan);
     if (x->route->answer == answer_asset)

@@ -65,24 +65,6 @@ done:
 int ishow_server_port(const ishow_server *s) { return s->port; }
 const char *ishow_server_url(const ishow_server *s) { return s->url; }
 
-static void on_chat_news(void *self) {
-    ishow_server *s = self;
-    broadcast_workers_wake(s->broadcast_workers);
-    http_wake(s); /* WebSockets */
-}
-
-ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice,
-                                    const ishow_chat_options *options, const ishow_chat_source_options *sources,
-                                    size_t n_sources, chat_group *group, ishow_error *error) {
-    ishow_status status =
-        ishow_chat_service_open(&s->chat_service, s->store, engine, &s->sampling, default_voice, options, sources,
-                                n_sources, group ? ishow_chat_group_leader(group) : NULL, error);
-    if (status != ISHOW_OK) return status;
-    ishow_chat_on_news(ishow_chat_service_chat(s->chat_service), on_chat_news, s);
-    s->chat_group = group;
-    return group ? ishow_chat_group_run(group, s->chat_service, error) : ISHOW_OK;
-}
-
 ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, const ishow_voice_setting *voices, size_t n,
                                      ishow_error *error) {
     ishow_status status = ishow_voice_registry_load(s->voice_registry, engine, voices, n, NULL, error);
@@ -115,9 +97,7 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     encoder_thread_stop(s->encoder_thread);
     wyoming_stop(s->wyoming);
     atomic_store(&s->engine, NULL);
-    if (s->chat_group) ishow_chat_group_stop(s->chat_group);
-    ishow_chat_service_close(s->chat_service);
-    s->chat_service = NULL;
+    chats_close(s);
 }
 
 void ishow_server_free(ishow_server *s) {

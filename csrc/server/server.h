@@ -40,14 +40,24 @@ ishow_status ishow_server_set_voices(ishow_server *server, ishow_engine *engine,
  * NULL) is the voice of requests that name none. Any thread, once. */
 void ishow_server_ready(ishow_server *server, ishow_engine *engine, const char *default_voice);
 
-/* Opens live chat with this engine, borrowed until ishow_server_drain returns; default_voice (copied, may be NULL)
- * speaks messages that have no voice. Once, before ishow_server_ready. Sources (borrowed likewise) that name a channel
- * are joined; one without a channel holds the options for any channel of its platform that is started over HTTP. With a
- * state directory waiting messages survive the process. group: gateways with which the chat is shared, borrowed
- * likewise; NULL: none. Fails as ishow_chat_create does. */
-ishow_status ishow_server_open_chat(ishow_server *server, ishow_engine *engine, const char *default_voice,
-                                    const ishow_chat_options *options, const ishow_chat_source_options *sources,
-                                    size_t n_sources, chat_group *group, ishow_error *error);
+/* Live chats: their names, of which the first is the one that requests mean unless they name another; options of all;
+ * sources, and the chat of each, NULL: the first. */
+typedef struct ishow_server_chats {
+    const char *const *names;
+    size_t n;
+    const ishow_chat_options *options;
+    const ishow_chat_source_options *sources;
+    const char *const *source_chats;
+    size_t n_sources;
+} ishow_server_chats;
+
+/* Opens live chat with this engine, borrowed until ishow_server_drain returns, as all in `chats`; default_voice
+ * (copied, may be NULL) speaks messages that have no voice. Once, before ishow_server_ready. Sources that name a
+ * channel are joined; one without a channel holds the options for any channel of its platform that is started over
+ * HTTP. With a state directory waiting messages survive the process. group: gateways with which the chats are shared,
+ * borrowed likewise; NULL: none, and there is one chat. Fails as ishow_chat_create does. */
+ishow_status ishow_server_open_chats(ishow_server *server, ishow_engine *engine, const char *default_voice,
+                                     const ishow_server_chats *chats, chat_group *group, ishow_error *error);
 
 /* The server is a part of a cluster and says so in its metrics: with a gateway's engine, or with a worker; the other is
  * NULL. Both are borrowed until ishow_server_drain returns; once, before ishow_server_ready. */

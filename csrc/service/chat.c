@@ -40,7 +40,7 @@ ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ish
     } else
         ishow_log(ISHOW_LOG_ERROR, "chat", "webhooks are not called: their thread could not be started");
     if (leader) {
-        ishow_chat_follow(d->chat);
+        status = ishow_chat_follow(d->chat, error);
         goto done;
     }
     sources_open(d);
@@ -59,6 +59,12 @@ ishow_status ishow_chat_service_lead(chat_service *d, const ishow_chat_journal *
     sources_open(d);
     __atomic_store_n(&d->follows, 0, __ATOMIC_RELEASE);
     return ISHOW_OK;
+}
+
+ishow_status ishow_chat_service_follow(chat_service *d, ishow_error *error) {
+    __atomic_store_n(&d->follows, 1, __ATOMIC_RELEASE);
+    sources_leave(d);
+    return ishow_chat_follow(d->chat, error);
 }
 
 int ishow_chat_service_follows(chat_service *d) { return __atomic_load_n(&d->follows, __ATOMIC_ACQUIRE); }
@@ -291,9 +297,29 @@ int ishow_chat_service_delete(chat_service *d, const char *id, fault *f) {
 
 /* ---- metrics ---- */
 
-static void chat_metrics(ishow_chat *chat, ishow_buffer *out) {
-    ishow_chat_status s;
-    ishow_chat_status_get(chat, &s);
+static void add_counts(ishow_chat_counts *sum, const ishow_chat_counts *n) {
+    uint64_t *to = (uint64_t *)sum; /* it consists of such */
+    const uint64_t *from = (const uint64_t *)n;
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += from[i];
+}
+
+static ishow_chat_status sum_of(chat_service *const *all, size_t n_all) {
+    ishow_chat_status sum = {0}, s;
+    for (size_t i = 0; i < n_all; i++) {
+        ishow_chat_status_get(all[i]->chat, &s);
+        add_counts(&sum.counts, &s.counts);
+        for (int k = 0; k < ISHOW_CHAT_PRIORITIES; k++) sum.by_priority[k] += s.by_priority[k];
+        sum.held += s.held;
+        sum.paused += s.paused;
+        sum.playing += s.playing;
+        if (s.oldest_seconds > sum.oldest_seconds) sum.oldest_seconds = s.oldest_seconds;
+        sum.listeners += s.listeners;
+    }
+    return sum;
+}
+
+static void chat_metrics(chat_service *const *all, size_t n_all, ishow_buffer *out) {
+    const ishow_chat_status s = sum_of(all, n_all);
     const ishow_chat_counts *n = &s.counts;
     prometheus_one(out, "chat_received_total", "counter",
                    "Chat messages that came, each of which ends in one of the ways below.", (double)n->received);
@@ -321,12 +347,12 @@ static void chat_metrics(ishow_chat *chat, ishow_buffer *out) {
     prometheus_one(out, "chat_clips_made_total", "counter", "Clips synthesised for chat.", (double)n->clips_made);
     prometheus_one(out, "chat_clips_wasted_total", "counter", "Clips of chat begun and not heard to the end.",
                    (double)n->clips_wasted);
-    prometheus_one(out, "chat_paused", "gauge", "1 while reading is paused.", s.paused);
-    prometheus_one(out, "chat_playing", "gauge", "1 while a clip plays.", s.playing);
+    prometheus_one(out, "chat_paused", "gauge", "Chats of which reading is paused.", s.paused);
+    prometheus_one(out, "chat_playing", "gauge", "Chats of which a clip plays.", s.playing);
     prometheus_one(out, "chat_listeners", "gauge", "Listeners of the chat's stream.", (double)s.listeners);
 }
 
-void ishow_chat_service_metrics(chat_service *d, ishow_buffer *out) {
-    chat_metrics(d->chat, out);
-    if (!ishow_chat_service_follows(d)) sources_metrics(d, out);
+void ishow_chat_service_metrics(chat_service *const *all, size_t n, ishow_buffer *out) {
+    chat_metrics(all, n, out);
+    sources_metrics(all, n, out);
 }

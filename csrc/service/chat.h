@@ -29,8 +29,15 @@ ISHOW_API ishow_status ishow_chat_service_open(chat_service **out, ishow_store *
                                                const ishow_chat_options *options,
                                                const ishow_chat_source_options *sources, size_t n_sources,
                                                const chat_leader *leader, ishow_error *error);
-/* A service that follows leads from now on, with the journal of all; borrowed until close. Once. */
+/* A service that follows leads from now on, with the journal of all, borrowed until it follows again or is closed. */
 ISHOW_API ishow_status ishow_chat_service_lead(chat_service *d, const ishow_chat_journal *journal, ishow_error *error);
+/* A service that leads follows again, as ishow_chat_follow. Not at the same time as lead. */
+ISHOW_API ishow_status ishow_chat_service_follow(chat_service *d, ishow_error *error);
+/* The channels that were joined over HTTP, as a JSON array of platform and channel, without tokens; to free(). NULL: no
+ * memory. */
+ISHOW_API char *ishow_chat_service_sources(chat_service *d);
+/* Joins such channels, with what the configuration says of them; failures are logged. */
+ISHOW_API void ishow_chat_service_join(chat_service *d, const char *sources, size_t n);
 /* Whether the functions below wait for another process. */
 ISHOW_API int ishow_chat_service_follows(chat_service *d);
 /* After the last reader is closed, before the engine is freed. NULL allowed. */
@@ -59,7 +66,8 @@ ISHOW_API void ishow_chat_service_not_kept(fault *f); /* 503: the message could 
 ISHOW_API int ishow_chat_service_delete(chat_service *d, const char *id,
                                         fault *f); /* DELETE /api/danmaku/messages/ID; 0: the fault is set */
 
-ISHOW_API void ishow_chat_service_metrics(chat_service *d, ishow_buffer *out); /* Prometheus text */
+/* Prometheus text: sums over chats. */
+ISHOW_API void ishow_chat_service_metrics(chat_service *const *all, size_t n, ishow_buffer *out);
 
 /* ---- message.c ---- */
 /* Reads a chat message from a JSON body; its strings are owned by root. 0: fault set. */
@@ -81,11 +89,12 @@ struct chat_service {
     platform_thread *platforms; /* NULL: no platforms */
 };
 void sources_open(chat_service *d);
+void sources_leave(chat_service *d); /* all channels */
 void sources_close(chat_service *d);
 int sources_start(chat_service *d, json_t *root, ishow_buffer *out, fault *f);
 int sources_stop(chat_service *d, json_t *root, ishow_buffer *out, fault *f);
 void sources_write(chat_service *d, ishow_buffer *out); /* a JSON array */
-void sources_metrics(chat_service *d, ishow_buffer *out);
+void sources_metrics(chat_service *const *all, size_t n, ishow_buffer *out);
 /* Checks that root has only these keys, with strings or null. 0: fault set. */
 int only_strings(json_t *root, const char *const *known, size_t n, fault *f);
 

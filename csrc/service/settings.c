@@ -24,7 +24,9 @@ static const char **read_names(json_t *from, const char **storage, size_t *n) {
 static ishow_status read_sources(settings *out, json_t *sources, ishow_error *error) {
     out->n_sources = json_array_size(sources);
     out->sources = calloc(out->n_sources + 1, sizeof *out->sources);
-    if (!out->sources) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    out->source_chats = calloc(out->n_sources + 1, sizeof *out->source_chats);
+    if (!out->sources || !out->source_chats)
+        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
     for (size_t i = 0; i < out->n_sources; i++) {
         json_t *from = json_array_get(sources, i);
         const char *name = json_string_value(json_object_get(from, "platform"));
@@ -34,6 +36,7 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
                               "The checked configuration cannot be read: source %zu has no platform.", i);
         ishow_chat_source_options *o = &out->sources[i];
         *o = ishow_chat_source_options_default(platform);
+        out->source_chats[i] = json_string_value(json_object_get(from, "chat"));
         /* null keeps the platform's default. */
         const struct {
             const char *key, **to;
@@ -234,6 +237,7 @@ void ishow_settings_free(settings *s) {
     json_decref(s->json);
     ishow_chat_settings_free(s->chat);
     free(s->sources);
+    free(s->source_chats);
     free(s->voices);
     free(s->lists);
     memset(s, 0, sizeof *s);

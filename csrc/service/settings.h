@@ -23,6 +23,7 @@ typedef struct settings {
     const char **lists; /* storage of server's lists */
     ishow_chat_settings *chat;
     ishow_chat_source_options *sources;
+    const char **source_chats; /* the chat of each; NULL: the first */
     size_t n_sources;
 } settings;
 

@@ -52,14 +52,18 @@ static const ishow_chat_source_options *entry_for(const chat_service *d, ishow_c
     return any;
 }
 
+/* Set once, by the first call of sources_open. */
+static platform_thread *platforms_of(const chat_service *d) { return __atomic_load_n(&d->platforms, __ATOMIC_ACQUIRE); }
+
 static const char KEY_OF[] = "youtube"; /* the platform that answers nobody without a key */
 
 static int keeps_key(const chat_service *d, ishow_chat_platform platform) {
     return d->store && platform == ISHOW_CHAT_YOUTUBE;
 }
 
-static ishow_status connect_source(chat_service *d, ishow_chat_platform platform, const char *channel,
-                                   const char *token, const char *login, connection **out, ishow_error *error) {
+static ishow_status connect_source(chat_service *d, platform_thread *p, ishow_chat_platform platform,
+                                   const char *channel, const char *token, const char *login, connection **out,
+                                   ishow_error *error) {
     const ishow_chat_source_options *e = entry_for(d, platform, channel);
     const ishow_chat_sink sink = ishow_chat_sink_of(d->chat);
     ishow_chat_source_options o = e ? *e : ishow_chat_source_options_default(platform);
@@ -70,7 +74,6 @@ static ishow_status connect_source(chat_service *d, ishow_chat_platform platform
     }
     connection *c = calloc(1, sizeof *c);
     if (!c) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a connection could not be had.");
-    platform_thread *p = d->platforms;
     char *kept = keeps_key(d, platform) && !o.token ? key_read(ishow_store_dir(d->store), KEY_OF) : NULL;
     if (kept) o.token = kept;
     ishow_status status = ishow_chat_source_open(&c->source, p->loop, &o, &sink, error);
@@ -155,41 +158,7 @@ static void end_change(platform_thread *p) {
     (void)ignored;
 }
 
-void sources_open(chat_service *d) {
-    ishow_error error = {0};
-    const ishow_chat_loop_options options = ishow_chat_loop_options_default();
-    platform_thread *p = d->platforms = calloc(1, sizeof *p);
-    if (!p) {
-        ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: no memory");
-        return;
-    }
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_mutex_init(&p->shown_lock, NULL);
-    p->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    ishow_status status = p->waker < 0 ? ishow_fail(&error, ISHOW_EIO, "", "there are no descriptors left")
-                                       : ishow_chat_loop_create(&p->loop, &options, &error);
-    for (size_t i = 0; !status && i < d->n_entries; i++) {
-        const ishow_chat_source_options *e = &d->entries[i];
-        ishow_error why = {0};
-        connection *c;
-        if (e->channel && connect_source(d, e->platform, e->channel, NULL, NULL, &c, &why) != ISHOW_OK)
-            ishow_log(ISHOW_LOG_ERROR, "chat", "%s %s is not joined: %s", ishow_chat_platform_name(e->platform),
-                      e->channel, why.message);
-    }
-    if (!status && pthread_create(&p->thread, NULL, platforms_main, p))
-        status = ishow_fail(&error, ISHOW_EINTERNAL, "", "its thread could not be started");
-    p->runs = status == ISHOW_OK;
-    if (p->runs)
-        pthread_setname_np(p->thread, "ishow-platforms");
-    else {
-        ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: %s", error.message);
-        sources_close(d);
-    }
-}
-
-void sources_close(chat_service *d) {
-    platform_thread *p = d->platforms;
-    if (!p) return;
+static void platforms_free(platform_thread *p) {
     if (p->runs) {
         begin_change(p);
         p->ending = 1;
@@ -202,6 +171,63 @@ void sources_close(chat_service *d) {
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->shown_lock);
     free(p);
+}
+
+/* With the lock. What the configuration names. */
+static void join_configured(chat_service *d, platform_thread *p) {
+    for (size_t i = 0; i < d->n_entries; i++) {
+        const ishow_chat_source_options *e = &d->entries[i];
+        ishow_error why = {0};
+        connection *c;
+        if (e->channel && connect_source(d, p, e->platform, e->channel, NULL, NULL, &c, &why) != ISHOW_OK)
+            ishow_log(ISHOW_LOG_ERROR, "chat", "%s %s is not joined: %s", ishow_chat_platform_name(e->platform),
+                      e->channel, why.message);
+    }
+}
+
+void sources_open(chat_service *d) {
+    ishow_error error = {0};
+    platform_thread *p = platforms_of(d);
+    if (p) { /* the thread runs already */
+        begin_change(p);
+        join_configured(d, p);
+        end_change(p);
+        return;
+    }
+    const ishow_chat_loop_options options = ishow_chat_loop_options_default();
+    p = calloc(1, sizeof *p);
+    if (!p) {
+        ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: no memory");
+        return;
+    }
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->shown_lock, NULL);
+    p->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ishow_status status = p->waker < 0 ? ishow_fail(&error, ISHOW_EIO, "", "there are no descriptors left")
+                                       : ishow_chat_loop_create(&p->loop, &options, &error);
+    if (!status) join_configured(d, p);
+    if (!status && pthread_create(&p->thread, NULL, platforms_main, p))
+        status = ishow_fail(&error, ISHOW_EINTERNAL, "", "its thread could not be started");
+    p->runs = status == ISHOW_OK;
+    if (p->runs) {
+        pthread_setname_np(p->thread, "ishow-platforms");
+        __atomic_store_n(&d->platforms, p, __ATOMIC_RELEASE);
+    } else {
+        ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: %s", error.message);
+        platforms_free(p);
+    }
+}
+
+void sources_leave(chat_service *d) {
+    platform_thread *p = platforms_of(d);
+    if (!p) return;
+    begin_change(p);
+    while (p->connections) disconnect(p, p->connections);
+    end_change(p);
+}
+
+void sources_close(chat_service *d) {
+    if (d->platforms) platforms_free(d->platforms);
     d->platforms = NULL;
 }
 
@@ -226,7 +252,7 @@ static void write_connection(ishow_buffer *out, const ishow_chat_source_stats *s
 
 /* Copies what is shown. */
 static size_t take_shown(chat_service *d, ishow_chat_source_stats out[CONNECTIONS_MAX]) {
-    platform_thread *p = d->platforms;
+    platform_thread *p = platforms_of(d);
     if (!p) return 0;
     pthread_mutex_lock(&p->shown_lock);
     const size_t n = p->n_shown;
@@ -252,7 +278,7 @@ void sources_write(chat_service *d, ishow_buffer *out) {
     ishow_buffer_text(out, "]");
 }
 
-void sources_metrics(chat_service *d, ishow_buffer *out) {
+void sources_metrics(chat_service *const *all, size_t n_all, ishow_buffer *out) {
     static const struct {
         const char *name, *help;
     } families[] = {
@@ -263,18 +289,22 @@ void sources_metrics(chat_service *d, ishow_buffer *out) {
         {"chat_source_malformed_total", "Lines or packets of a platform that were not what its protocol says."},
         {"chat_source_live", "1 while a connection to a platform is live."}};
     ishow_chat_source_stats shown[CONNECTIONS_MAX];
-    const size_t n = take_shown(d, shown);
-    for (size_t f = 0; n && f < sizeof families / sizeof *families; f++) {
-        prometheus_head(out, families[f].name, strstr(families[f].name, "_total") ? "counter" : "gauge",
-                        families[f].help);
-        for (size_t i = 0; i < n; i++) {
-            const ishow_chat_source_stats *s = &shown[i];
-            const uint64_t values[] = {s->messages, s->deletions, s->connects,
-                                       s->losses,   s->malformed, s->state == ISHOW_CHAT_STATE_LIVE};
-            ishow_buffer_format(out, "ishowtts_%s{platform=\"%s\",channel=", families[f].name,
-                                ishow_chat_platform_name(s->platform));
-            ishow_buffer_json_text(out, s->channel);
-            ishow_buffer_format(out, "} %llu\n", (unsigned long long)values[f]);
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+        int told = 0;
+        for (size_t k = 0; k < n_all; k++) {
+            const size_t n = take_shown(all[k], shown);
+            if (n && !told++)
+                prometheus_head(out, families[f].name, strstr(families[f].name, "_total") ? "counter" : "gauge",
+                                families[f].help);
+            for (size_t i = 0; i < n; i++) {
+                const ishow_chat_source_stats *s = &shown[i];
+                const uint64_t values[] = {s->messages, s->deletions, s->connects,
+                                           s->losses,   s->malformed, s->state == ISHOW_CHAT_STATE_LIVE};
+                ishow_buffer_format(out, "ishowtts_%s{platform=\"%s\",channel=", families[f].name,
+                                    ishow_chat_platform_name(s->platform));
+                ishow_buffer_json_text(out, s->channel);
+                ishow_buffer_format(out, "} %llu\n", (unsigned long long)values[f]);
+            }
         }
     }
 }
@@ -296,9 +326,8 @@ static int take_place(json_t *root, ishow_chat_platform *platform, const char **
 }
 
 /* With the lock. */
-static int join_channel(chat_service *d, ishow_chat_platform platform, const char *channel, const char *token,
-                        const char *login, ishow_buffer *out, fault *f) {
-    platform_thread *p = d->platforms;
+static int join_channel(chat_service *d, platform_thread *p, ishow_chat_platform platform, const char *channel,
+                        const char *token, const char *login, ishow_buffer *out, fault *f) {
     ishow_chat_source_stats s;
     ishow_error error = {0};
     connection *c = find(p, platform, channel);
@@ -313,7 +342,7 @@ static int join_channel(chat_service *d, ishow_chat_platform platform, const cha
     if (!c && p->n_connections >= CONNECTIONS_MAX)
         return ishow_fault_set(f, 400, "out_of_range", "channel", "There may be %d connections at a time.",
                                CONNECTIONS_MAX);
-    if (!c && connect_source(d, platform, channel, token, login, &c, &error) != ISHOW_OK) {
+    if (!c && connect_source(d, p, platform, channel, token, login, &c, &error) != ISHOW_OK) {
         ishow_fault_from_error(f, &error);
         return 0;
     }
@@ -341,12 +370,54 @@ int sources_start(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     ishow_chat_platform platform;
     const char *channel;
     if (!only_strings(root, known, 4, f) || !take_place(root, &platform, &channel, f)) return 0;
-    if (!d->platforms) return ishow_fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
-    begin_change(d->platforms);
-    int status = join_channel(d, platform, channel, json_string_value(json_object_get(root, "token")),
+    platform_thread *p = platforms_of(d);
+    if (!p) return ishow_fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
+    begin_change(p);
+    int status = 0;
+    if (ishow_chat_service_follows(d))
+        ishow_fault_set(f, 503, "unavailable", "", "Another gateway leads the chat now.");
+    else
+        status = join_channel(d, p, platform, channel, json_string_value(json_object_get(root, "token")),
                               json_string_value(json_object_get(root, "login")), out, f);
-    end_change(d->platforms);
+    end_change(p);
     return status;
+}
+
+static int is_configured(const chat_service *d, const ishow_chat_source_stats *s) {
+    char name[sizeof s->channel];
+    for (size_t i = 0; i < d->n_entries; i++) {
+        const ishow_chat_source_options *e = &d->entries[i];
+        if (e->platform != s->platform || !e->channel) continue;
+        ishow_chat_channel(e->platform, e->channel, name, sizeof name);
+        if (!strcasecmp(name, s->channel)) return 1;
+    }
+    return 0;
+}
+
+char *ishow_chat_service_sources(chat_service *d) {
+    ishow_chat_source_stats shown[CONNECTIONS_MAX];
+    const size_t n = take_shown(d, shown);
+    json_t *all = json_array();
+    for (size_t i = 0; i < n; i++)
+        if (!is_configured(d, &shown[i]))
+            json_array_append_new(all, json_pack("{s:s, s:s}", "platform", ishow_chat_platform_name(shown[i].platform),
+                                                 "channel", shown[i].channel));
+    char *text = json_dumps(all, JSON_COMPACT);
+    json_decref(all);
+    return text;
+}
+
+void ishow_chat_service_join(chat_service *d, const char *sources, size_t n) {
+    json_t *all = json_loadb(sources, n, 0, NULL), *one;
+    size_t i;
+    json_array_foreach(all, i, one) {
+        ishow_buffer out = {0};
+        fault f = {0};
+        if (!sources_start(d, one, &out, &f))
+            ishow_log(ISHOW_LOG_ERROR, "chat", "a source is not joined: %s", f.error.message);
+        ishow_buffer_free(&out);
+    }
+    json_decref(all);
 }
 
 int sources_stop(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
@@ -355,10 +426,11 @@ int sources_stop(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     const char *channel;
     connection *c = NULL;
     if (!only_strings(root, known, 2, f) || !take_place(root, &platform, &channel, f)) return 0;
-    if (d->platforms) {
-        begin_change(d->platforms);
-        if ((c = find(d->platforms, platform, channel))) disconnect(d->platforms, c);
-        end_change(d->platforms);
+    platform_thread *p = platforms_of(d);
+    if (p) {
+        begin_change(p);
+        if ((c = find(p, platform, channel))) disconnect(p, c);
+        end_change(p);
     }
     if (!c)
         return ishow_fault_set(f, 404, "not_found", "channel", "There is no connection to %s %.64s.",

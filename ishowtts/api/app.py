@@ -37,6 +37,7 @@ def _described() -> APIRouter:
     router = APIRouter(dependencies=[Depends(routes.needs_key)])
     for method, path, name, *_ in described.TABLE:
         needs = [] if name == "config" else [Depends(routes.needs_speech)]
+        needs += [Depends(chat.needs_chat)] if name in chat.ENDPOINTS else []
         router.add_api_route(
             path, _ENDPOINTS[name], methods=[method.upper()], name=name, dependencies=needs, include_in_schema=False
         )

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathField
 from starlette.requests import HTTPConnection
 from starlette.responses import Response, StreamingResponse
@@ -29,7 +29,17 @@ PART = 16 * 1024
 """Bytes of events in one part of an answer."""
 ALIVE_SECONDS = 15.0
 """Seconds without an event after which a listener gets a comment, so that proxies keep the connection open."""
-router = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech)])
+
+
+def needs_chat(
+    state: Shared, chat: Annotated[str | None, Query(description="name of the chat; left out: the first")] = None
+) -> None:
+    """A dependency: Fault 404 for another chat than the one that a server on its own has."""
+    if chat not in (None, *state.config.cluster.chats):
+        raise Fault(404, "not_found", f'There is no chat "{chat:.64}".', "chat")
+
+
+router = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech), Depends(needs_chat)])
 
 
 async def enqueue(state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:

@@ -91,7 +91,7 @@ class ClusterWorker(BaseModel):
 
     id: str
     name: str
-    state: Literal["ready", "leaving", "other model"]
+    state: Literal["ready", "leaving", "other model", "other protocol"]
     version: str
     model: str
     precision: str
@@ -116,6 +116,13 @@ class ClusterGateway(BaseModel):
     heard_seconds: float
 
 
+class ClusterChat(Strict):
+    """A chat of this gateway."""
+
+    name: str
+    leader: str | None = Field(description="name of the gateway that reads it, where gateways share chats")
+
+
 class ClusterState(BaseModel):
     """A gateway, its workers, and all gateways."""
 
@@ -126,7 +133,7 @@ class ClusterState(BaseModel):
     utterances: int
     workers: list[ClusterWorker]
     gateways: list[ClusterGateway]
-    chat_leader: str | None = Field(description="name of the gateway that reads the shared chat")
+    chats: list[ClusterChat]
 
 
 class Reloaded(BaseModel):
@@ -201,11 +208,11 @@ _CLUSTER = {
         "id": "fedcba9876543210", "name": "gate", "state": "ready", "version": "0.1.0", "utterances": 1,
         "heard_seconds": 0.1,
     }],
-    "chat_leader": None,
+    "chats": [{"name": "main", "leader": "gate"}],
 }  # fmt: skip
 _VIEWER = {"platform": "twitch", "user": "somebody"}
 _CHAT = "/api/danmaku/"
-_CHAT_ERRORS = (*KEY, 409, 503)
+_CHAT_ERRORS = (*KEY, 404, 409, 503)
 _CHAT_BODY = (*_CHAT_ERRORS, 411, 413, 415)
 TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = (
     (
@@ -251,11 +258,11 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
     ),
     (
         "post", _CHAT + "start", "danmaku_start", "Joins a channel.",
-        (_JSON, ChatSource, _CHANNEL), (202, ChatConnection, _CONNECTION), (*_CHAT_BODY, 404),
+        (_JSON, ChatSource, _CHANNEL), (202, ChatConnection, _CONNECTION), _CHAT_BODY,
     ),
     (
         "post", _CHAT + "stop", "danmaku_stop", "Leaves a channel.",
-        (_JSON, ChatPlace, _CHANNEL), (202, ChatStopped, {"stopped": True}), (*_CHAT_BODY, 404),
+        (_JSON, ChatPlace, _CHANNEL), (202, ChatStopped, {"stopped": True}), _CHAT_BODY,
     ),
     (
         "post", _CHAT + "enqueue", "danmaku_enqueue",
@@ -269,11 +276,11 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
         "A message as Streamer.bot or Social Stream Ninja sends it; 200 with a reason where it is not read.",
         (_JSON, ChatIngested, {"chatname": "ann", "chatmessage": "Hello!", "type": "tiktok"}),
         (202, ChatAccepted, {"id": "m1", "position": 1, "eta": 0.4, "merged": False, "held": False}),
-        (*_CHAT_BODY, 404, 429),
+        (*_CHAT_BODY, 429),
     ),
     (
         "post", _CHAT + "skip", "danmaku_skip", "Skips a message, or what plays.",
-        (_JSON, ChatMessageId, {"id": "m1"}), (200, ChatSkipped, {"skipped": True}), (*_CHAT_BODY, 404),
+        (_JSON, ChatMessageId, {"id": "m1"}), (200, ChatSkipped, {"skipped": True}), _CHAT_BODY,
     ),
     ("post", _CHAT + "pause", "danmaku_pause", "Pauses reading.", None, (200, ChatPaused, {"paused": True}),
      _CHAT_BODY),
@@ -295,14 +302,14 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
     ),
     (
         "post", _CHAT + "approve", "danmaku_approve", "Queues messages that were held for approval.",
-        (_JSON, ChatHeldId, {"id": "m1"}), (200, ChatApproved, {"approved": 1}), (*_CHAT_BODY, 404),
+        (_JSON, ChatHeldId, {"id": "m1"}), (200, ChatApproved, {"approved": 1}), _CHAT_BODY,
     ),
     (
         "post", _CHAT + "reject", "danmaku_reject", "Drops messages that were held for approval.",
-        (_JSON, ChatHeldId, {"id": "m1"}), (200, ChatRejected, {"rejected": 1}), (*_CHAT_BODY, 404),
+        (_JSON, ChatHeldId, {"id": "m1"}), (200, ChatRejected, {"rejected": 1}), _CHAT_BODY,
     ),
     ("delete", _CHAT + "messages/{id}", "danmaku_delete", "Deletes a message.", None, (204, None, None),
-     (*_CHAT_ERRORS, 404)),
+     _CHAT_ERRORS),
     (
         "get", _CHAT + "queue", "danmaku_queue", "The message that plays and those that wait.", None,
         (200, ChatQueue, {
@@ -380,6 +387,11 @@ def _parameters(path: str) -> list[dict[str, Any]]:
             found.append(
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": example}
             )
+    if path.startswith(_CHAT):
+        text = "name of the chat; left out: the first"
+        found.append(
+            {"name": "chat", "in": "query", "required": False, "schema": {"type": "string"}, "description": text}
+        )
     if path.endswith("/audio"):
         schema = {"type": "string", "enum": ["baseline", "override"]}
         found.append({"name": "source", "in": "query", "required": False, "schema": schema})

@@ -76,6 +76,15 @@ class Config(Section):
             raise ValueError(f"default_voice must be one of {', '.join(ids)}, not {self.default_voice}")
         return self
 
+    @model_validator(mode="after")
+    def _chats_agree(self) -> Config:
+        for source in self.chat.sources:
+            if source.chat is not None and source.chat not in self.cluster.chats:
+                raise ValueError(
+                    f"chat.sources names the chat {source.chat}; cluster.chats has {', '.join(self.cluster.chats)}"
+                )
+        return self
+
     def pronunciations(self) -> list[Entry]:
         """The entries of `pronounce` as `ishowtts.text.lexicon` takes them."""
         return [Entry(one.word, one.said, one.language) for one in self.pronounce]

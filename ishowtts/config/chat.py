@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from .._engine import CHAT_WORDS
 from .._engine import DEFAULTS as D
-from .sections import Section, Text, VoiceId, read_secret
+from .sections import ChatName, Section, Text, VoiceId, read_secret
 
 _ROLES = tuple(role for role in CHAT_WORDS["roles"] if role != "bot")  # bots are never read
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class ChatSourceConfig(Section):
     """A channel that is read aloud or, without `channel`, the defaults for channels that are joined over HTTP."""
 
     platform: Platform
+    chat: ChatName | None = Field(None, description="of a gateway: one of cluster.chats; left out: the first")
     channel: Text | None = Field(None, description="login, room number or video; left out: for those started over HTTP")
     token: Text | None = Field(None, description="Twitch: OAuth token; Bilibili: SESSDATA; YouTube: API key")
     token_file: Text | None = Field(None, description="file with the token, readable by its owner alone")

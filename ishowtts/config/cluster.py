@@ -10,8 +10,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from ..errors import ConfigError
 from ..voices import VOICE_ID
-from .sections import Section, Text, read_secret
+from .sections import ChatName, Section, Text, read_secret
 
+CHATS_MAX = 1000
 FILES = ("credentials", "nkey_seed", "tls_ca", "tls_cert", "tls_key")
 """Settings that name a file; a relative path is one beside the configuration file."""
 
@@ -38,12 +39,23 @@ class ClusterConfig(Section):
         "own",
         description="own: a gateway reads its own channels; shared: one of the gateways that say so reads for all",
     )
+    chats: list[ChatName] = Field(
+        ["main"],
+        min_length=1,
+        max_length=CHATS_MAX,
+        description="names of the chats that gateways share, each with a queue of its own; requests mean the first",
+    )
     labels: dict[str, Text] = Field(
         {}, description="a worker carries them; a gateway asks workers that carry all of its own"
     )
 
     @model_validator(mode="after")
     def _complete(self) -> ClusterConfig:
+        twice = next((name for name in self.chats if self.chats.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"chats has {twice} twice")
+        if len(self.chats) > 1 and (self.role != "gateway" or self.chat != "shared"):
+            raise ValueError('several chats need role = "gateway" and chat = "shared"')
         if self.role == "all":
             return self
         if self.url is None:

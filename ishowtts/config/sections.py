@@ -20,6 +20,7 @@ _MEBIBYTE = 1 << 20
 
 VoiceId = Annotated[str, StringConstraints(pattern=VOICE_ID)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+ChatName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # a part of a subject of NATS: no dots
 
 Backend = Literal["auto", "cuda", "native", "package", "eager", "compile"]
 BACKENDS: tuple[str, ...] = get_args(Backend)

@@ -27,7 +27,7 @@ const sparks = Object.fromEntries(Object.keys(PLOTS).map((id) => [id, new Spark(
 let history = []; // samples by the names of their columns
 const readings = [];
 let health = null;
-let cluster = null; // of a gateway: its workers
+let cluster = null; // of a gateway: workers, gateways and chats
 let chat = null; // status of the live chat, null: the server has none
 let timer = 0;
 let asks = 0; // readings so far
@@ -188,6 +188,7 @@ const WORKER_STATE = {
   ready: () => t("Ready"),
   leaving: () => t("Leaving"),
   "other model": () => t("Other model"),
+  "other protocol": () => t("Other protocol"),
 };
 
 function showCluster() {
@@ -206,6 +207,22 @@ function showCluster() {
         el("td", { class: "number" }, figure(one.utterances)),
         el("td", { class: "number" }, duration(one.waiting_seconds)),
         el("td", { class: "number" }, figure(one.spoken)),
+      ),
+    ),
+  );
+  const led = (name) => cluster.chats.filter((chat) => chat.leader === name).map((chat) => chat.name);
+  $("gateways").replaceChildren(
+    ...cluster.gateways.map((one) =>
+      el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, one.name),
+        el("td", {}, WORKER_STATE[one.state]?.() ?? one.state),
+        el("td", {}, one.version),
+        el("td", {}, t("Gateway, reads {n} chats", { n: figure(led(one.name).length) })),
+        el("td", { class: "number" }, figure(one.utterances)),
+        el("td", {}),
+        el("td", {}),
       ),
     ),
   );

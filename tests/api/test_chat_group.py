@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections import Counter
 from contextlib import ExitStack
 
 import httpx
 from nats import Nats
 from serving import Server, until
-from test_danmaku import NO_LIMITS, Listener, counts, say
+from test_danmaku import NO_LIMITS, Listener, counts, message, say
 from test_gateway import cluster
 
 LEADS = "this gateway leads the chat"
+CHATS = ["main", "anna", "ben", "cleo"]
 
 
-def gateway(nats: Nats, name: str) -> Server:
-    return cluster(
-        "gateway", name, nats.url, more=(*NO_LIMITS, "--set", "cluster.chat=shared", "--set", 'chat.template="{text}"')
-    )
+def gateway(nats: Nats, name: str, *more: str) -> Server:
+    shared = ("--set", "cluster.chat=shared", "--set", 'chat.template="{text}"')
+    return cluster("gateway", name, nats.url, more=(*NO_LIMITS, *shared, *more))
+
+
+def with_chats(nats: Nats, name: str) -> Server:
+    nowhere = 'chat.sources=[{platform = "twitch", endpoint = "irc://127.0.0.1:9"}]'  # nothing listens there
+    return gateway(nats, name, "--set", f"cluster.chats={json.dumps(CHATS)}", "--set", nowhere)
+
+
+def leaders(server: Server) -> dict[str, str | None]:
+    return {one["name"]: one["leader"] for one in httpx.get(f"{server.url}/api/cluster").json()["chats"]}
+
+
+def spread(server: Server) -> list[int]:
+    """How many chats each gateway that leads one leads."""
+    return sorted(Counter(leaders(server).values()).values())
+
+
+def say_in(api: httpx.Client, chat: str, text: str) -> str:
+    body = message(text)
+    answer = api.post("/api/danmaku/enqueue", params={"chat": chat}, json=body)
+    assert answer.status_code == 202, answer.text
+    return str(body["id"])
+
+
+def waiting(api: httpx.Client, chat: str) -> int:
+    return int(api.get("/api/danmaku/status", params={"chat": chat}).json()["counts"]["waiting"])
 
 
 def leads(server: Server) -> bool:
@@ -45,7 +73,7 @@ def test_the_one_that_leads_is_killed() -> None:
         first, other = led(a, b)
         with other.client() as api:
             here, there = Listener(first), Listener(other)
-            assert api.get("/api/cluster").json()["chat_leader"] == ("a" if first is a else "b")
+            assert api.get("/api/cluster").json()["chats"] == [{"name": "main", "leader": "a" if first is a else "b"}]
             assert "ishowtts_cluster_chat_leads 0" in api.get("/metrics").text
             known = say(api, "Heard everywhere.")
             for listener in (here, there):
@@ -87,6 +115,67 @@ def test_nats_is_killed_while_it_reads() -> None:
             until(lambda: counts(api)["waiting"] == 0)
             assert heard(listener) == sent
             assert not counts(api)["dropped"].get("interruption")
+
+
+def test_chats_are_spread_over_gateways_and_taken_over() -> None:
+    """Each chat has a queue of its own; any gateway serves the listeners and requests of any chat."""
+    with ExitStack() as stack, Nats() as nats, cluster("worker", "one", nats.url):
+        a = with_chats(nats, "a")
+        stack.callback(a.kill)
+        until(lambda: set(leaders(a).values()) == {"a"})
+        b = with_chats(nats, "b")
+        stack.callback(b.kill)
+        until(lambda: spread(b) == [2, 2], 60)
+        assert leaders(a) == leaders(b)
+        with a.client() as here, b.client() as there:
+            assert "ishowtts_cluster_chat_leads 2" in here.get("/metrics").text
+            listeners = {chat: (Listener(a, chat=chat), Listener(b, chat=chat)) for chat in CHATS}
+            said = {chat: say_in(there, chat, f"For {chat} alone.") for chat in CHATS}
+            for chat, pair in listeners.items():
+                for listener in pair:
+                    listener.wait("end", said[chat])
+                    assert {data["id"] for data in listener.of("start")} == {said[chat]}
+                assert (pair[0].samples(said[chat]) == pair[1].samples(said[chat])).all()
+            assert here.post("/api/danmaku/enqueue?chat=nobody", json=message("Lost.")).status_code == 404
+            late = [chat for chat, leader in leaders(a).items() if leader == "b"]
+            more = {chat: [say_in(here, chat, f"{chat} waits for {n}.") for n in range(3)] for chat in CHATS}
+            for chat in late:
+                listeners[chat][0].wait("start", more[chat][0])
+            b.kill()
+            killed = time.monotonic()
+            until(lambda: set(leaders(a).values()) == {"a"})
+            assert time.monotonic() - killed < 10  # the goal is 3 s, which benchmarks/cluster.py measures
+            for chat in CHATS:
+                until(lambda chat=chat: waiting(here, chat) == 0)
+                assert [data["id"] for data in listeners[chat][0].of("start")] == [said[chat], *more[chat]], chat
+
+
+def test_a_chat_is_handed_over_between_two_clips_with_its_sources() -> None:
+    with ExitStack() as stack, Nats() as nats, cluster("worker", "one", nats.url):
+        a = with_chats(nats, "a")
+        stack.callback(a.kill)
+        until(lambda: set(leaders(a).values()) == {"a"})
+        with a.client() as api:
+            place = {"platform": "twitch", "channel": "somebody"}
+            for chat in CHATS:
+                assert api.post("/api/danmaku/start", params={"chat": chat}, json=place).status_code == 202
+            heard_of = {chat: Listener(a, chat=chat) for chat in CHATS}
+            sent: dict[str, list[str]] = {chat: [say_in(api, chat, "One.")] for chat in CHATS}
+            b = with_chats(nats, "b")
+            stack.callback(b.kill)
+            while spread(a) != [2, 2]:  # no request fails meanwhile
+                for chat in CHATS:
+                    sent[chat].append(say_in(api, chat, f"Number {len(sent[chat])}."))
+                time.sleep(0.7)
+            for chat in CHATS:
+                until(lambda chat=chat: waiting(api, chat) == 0, 120)
+                until(lambda chat=chat: heard_of[chat].of("end", sent[chat][-1]))
+                assert heard(heard_of[chat]) == sent[chat], chat
+                assert {data["reason"] for data in heard_of[chat].of("end")} == {"spoken"}
+                shown = api.get("/api/danmaku/status", params={"chat": chat}).json()["connections"]
+                assert [one["channel"] for one in shown] == ["somebody"], chat
+            b.end()
+            until(lambda: set(leaders(a).values()) == {"a"})
 
 
 def test_without_jetstream_nobody_leads() -> None:

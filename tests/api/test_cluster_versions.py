@@ -50,7 +50,7 @@ class OldWorker:
     """Says that it has the model of `beat`, and answers every request with a second of the same sample."""
 
     def __init__(self, nats: Nats, beat: dict[str, Any]) -> None:
-        new = {"protocol", "loaded"}
+        new = {"protocol", "oldest", "loaded"}
         self.beat = {key: value for key, value in beat.items() if key not in new} | {"id": OLD, "name": "old"}
         self.rate = beat["model"]["sample_rate"]
         self.asked: list[dict[str, Any]] = []
@@ -102,6 +102,28 @@ def test_an_older_worker_is_asked(nats: Nats) -> None:
             until(lambda: workers(gateway) == 2)
             assert client.post("/api/reading", json={"text": "a GIF"}).status_code == 200
     old.over.set()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "cure"),
+    [({"protocol": 0}, "update the worker"), ({"protocol": 99, "oldest": 98}, "update this gateway")],
+)
+def test_a_build_that_is_too_old_is_refused(nats: Nats, numbers: dict[str, int], cure: str) -> None:
+    with Client(nats) as listener:
+        listener.subscribe(WORKERS)
+        with cluster("worker", "new", nats.url), cluster("gateway", "gate", nats.url) as gateway:
+            strange = OldWorker(nats, beat_of(listener))
+            strange.beat |= numbers
+            with gateway.client() as client:
+                until(lambda: "other protocol" in client.get("/api/cluster").text)
+                shown = {one["name"]: one["state"] for one in client.get("/api/cluster").json()["workers"]}
+                assert shown == {"new": "ready", "old": "other protocol"}
+                for seed in range(3):
+                    assert client.post("/api/tts", json={"text": "Hello.", "seed": seed}).status_code == 200
+                assert 'ishowtts_cluster_workers{state="other protocol"} 1' in client.get("/metrics").text
+            assert not strange.asked
+            assert any("is not used: it has version" in line and cure in line for line in gateway.log)
+            strange.over.set()
 
 
 def test_an_older_gateway_is_served(nats: Nats) -> None:

@@ -40,14 +40,15 @@ NO_LIMITS = (
 
 
 class Listener:
-    """A reader of /api/danmaku/stream on a thread; `events` are (name, data, id)."""
+    """A reader of /api/danmaku/stream on a thread; `events` are (name, data, id). chat: "": the first."""
 
-    def __init__(self, server: Server, last: str | None = None) -> None:
+    def __init__(self, server: Server, last: str | None = None, chat: str = "") -> None:
         self.events: list[tuple[str, dict[str, Any], str]] = []
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
         connection.connect()
         self._socket = connection.sock
-        connection.request("GET", "/api/danmaku/stream", headers={"Last-Event-ID": last} if last else {})
+        query = f"?chat={chat}" if chat else ""
+        connection.request("GET", f"/api/danmaku/stream{query}", headers={"Last-Event-ID": last} if last else {})
         self._answer = connection.getresponse()
         self.status = self._answer.status
         self.headers = {name.lower(): value for name, value in self._answer.getheaders()}

@@ -125,7 +125,8 @@ def test_a_worker_and_a_gateway_are_shown_and_taken_out_without_a_cut(nats: Nats
     with gateway.client() as client:
         shown = json.loads(ask(gateway, "status", "--json").stdout)
         assert [one["name"] for one in shown["workers"]] == ["first"] and shown["connected"]
-        assert [one["name"] for one in shown["gateways"]] == ["gate"] and shown["chat_leader"] is None
+        assert [one["name"] for one in shown["gateways"]] == ["gate"]
+        assert shown["chats"] == [{"name": "main", "leader": None}]
         assert "first" in ask(gateway, "status").stdout
         refused = ask(gateway, "drain", "nobody")
         assert refused.returncode == 2 and "There is no worker or gateway 'nobody'." in refused.stderr

@@ -1,6 +1,7 @@
 /* A gateway and workers on a real nats-server, with the fake model. Workers that are to be killed are processes: this
- * program with the arguments "worker URL NAME MICROSECONDS". With "latency URL PAIRS MICROSECONDS" it prints
- * milliseconds to the first audio, of an engine here and of a gateway with one worker, for benchmarks/cluster.py. */
+ * program with the arguments "worker URL NAME MICROSECONDS". With "latency URL TIMES MICROSECONDS" it prints
+ * milliseconds to the first audio, of an engine here, of the same engine again, and of a gateway with one worker, for
+ * benchmarks/cluster.py. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -98,7 +99,7 @@ static ishow_engine *gateway_make(const char *url) {
 static int shows(ishow_engine *g, const char *words, int wait) {
     for (int i = 0;; i++) {
         ishow_buffer out = {0};
-        ishow_gateway_status(g, NULL, &out);
+        ishow_gateway_status(g, "[]", &out);
         ishow_buffer_add(&out, "", 1);
         const int found = strstr((const char *)out.data, words) != NULL;
         if (!found && wait && i == 1000) fail_msg("%s is not in %s", words, (const char *)out.data);
@@ -410,8 +411,8 @@ static int print_latency(char **argv) {
     ishow_engine *g = gateway_make(argv[2]);
     shows(g, "\"name\":\"far\"", 1);
     for (int i = -3; i < atoi(argv[3]); i++) {
-        const double here = first_audio(s.engine), there = first_audio(g);
-        if (i >= 0) printf("%.3f %.3f\n", here, there);
+        const double here = first_audio(s.engine), again = first_audio(s.engine), there = first_audio(g);
+        if (i >= 0) printf("%.3f %.3f %.3f\n", here, again, there);
     }
     ishow_engine_free(g);
     worker_kill(pid);

@@ -106,7 +106,7 @@ static void published_messages_are_received(void **state) {
     bus *one, *other;
     heard h = {0};
     if (bus_open(&one, &options, "one", &error) || bus_open(&other, &options, "other", &error) ||
-        bus_subscribe(one, "test.subject", hear, &h, &error))
+        bus_subscribe(one, "test.subject", hear, &h, NULL, &error))
         fail_msg("%s", error.message);
     for (int i = 0; i < 500 && !__atomic_load_n(&h.n, __ATOMIC_ACQUIRE); i++) {
         bus_publish(other, "test.subject", "hello", 6); /* the first message may come before the subscription */

@@ -14,6 +14,7 @@
 #include "base/base.h"
 #include "cluster/chat_journal.h"
 #include "cluster/cluster.h"
+#include "cluster/wire.h"
 #include "fake_backend.h"
 #include "nats_rig.h"
 
@@ -179,7 +180,7 @@ static void a_chat_finds_what_another_one_has_written(void **state) {
     bus *b;
     chat_journal *one, *two;
     loaded l = {.leads = 1};
-    if (bus_open(&b, &options, "one", &error) || chat_journal_open(&one, b, leads, &l, &error))
+    if (bus_open(&b, &options, "one", &error) || chat_journal_open(&one, b, WIRE_CHAT_MAIN, leads, &l, &error))
         fail_msg("%s", error.message);
     ishow_chat_journal j = chat_journal_table(one);
     assert_int_equal(j.load_muted(j.self, on_muted, &l, &error), ISHOW_OK);
@@ -209,7 +210,7 @@ static void a_chat_finds_what_another_one_has_written(void **state) {
     assert_int_equal(synced(&l, &j), ISHOW_EIO);
     chat_journal_free(one);
 
-    if (chat_journal_open(&two, b, leads, &l, &error)) fail_msg("%s", error.message);
+    if (chat_journal_open(&two, b, WIRE_CHAT_MAIN, leads, &l, &error)) fail_msg("%s", error.message);
     j = chat_journal_table(two);
     assert_int_equal(j.load_muted(j.self, on_muted, &l, &error), ISHOW_OK);
     assert_int_equal(j.load(j.self, on_message, on_viewer, &l, &error), ISHOW_OK);

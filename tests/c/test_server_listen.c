@@ -23,7 +23,9 @@ static rig *chatting(void) {
     ishow_error error = {0};
     rig *r = rig_make(&options, 0, 64);
     chat.rate = 0;
-    if (ishow_server_open_chat(r->server, r->engine, "anna", &chat, NULL, 0, NULL, &error) != ISHOW_OK)
+    static const char *const names[] = {"main"};
+    const ishow_server_chats chats = {.names = names, .n = 1, .options = &chat};
+    if (ishow_server_open_chats(r->server, r->engine, "anna", &chats, NULL, &error) != ISHOW_OK)
         fail_msg("chat: %s", error.message);
     ishow_server_ready(r->server, r->engine, "anna");
     reply paused = post(r, "/api/danmaku/pause", "", "{}");

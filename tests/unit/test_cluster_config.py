@@ -13,6 +13,7 @@ from ishowtts import config
 from ishowtts.errors import ConfigError
 
 WORKER = ["cluster.role=worker", "cluster.url=nats://10.0.0.1:4222"]
+GATEWAY = ["cluster.role=gateway", "cluster.url=nats://10.0.0.1:4222"]
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,10 @@ WORKER = ["cluster.role=worker", "cluster.url=nats://10.0.0.1:4222"]
         ),
         ([*WORKER, "cluster.tls_ca=/nowhere.pem"], "there is no file /nowhere.pem"),
         ([*WORKER, "cluster.credentials=/nowhere"], "/nowhere cannot be read"),
+        ([*GATEWAY, 'cluster.chats=["a", "b"]'], 'several chats need role = "gateway" and chat = "shared"'),
+        ([*GATEWAY, "cluster.chat=shared", 'cluster.chats=["a", "a"]'], "chats has a twice"),
+        ([*GATEWAY, "cluster.chat=shared", 'cluster.chats=["a.b"]'], "cluster.chats[0]"),
+        (['chat.sources=[{platform = "twitch", chat = "anna"}]'], "names the chat anna; cluster.chats has main"),
         ([*WORKER, "cluster.name=a b"], "cluster.name must be made of letters"),
     ],
 )

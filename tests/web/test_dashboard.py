@@ -53,6 +53,7 @@ def test_the_workers_of_a_gateway(browser: Browser) -> None:
             browser.open(gateway.url + "/dashboard")
             browser.wait(lambda: browser.shown("cluster") and "studio-1" in browser.text("workers"))
             assert "Ready" in browser.text("workers")
+            assert browser.texts("#gateways th") == ["front"] and "Gateway, reads 0 chats" in browser.text("gateways")
             assert httpx.post(gateway.url + "/api/tts", json={"text": "One line."}, timeout=60).status_code == 200
             browser.wait(lambda: browser.texts("#workers td.number")[-1] == "1")
             worker.end()
