@@ -162,6 +162,42 @@ ISHOW_API void ishow_utterance_words(ishow_utterance *utterance, const ishow_wor
  * ECANCELLED. */
 ISHOW_API void ishow_utterance_cancel(ishow_utterance *utterance);
 
+/* ---- for research: what the solver starts from, and the way that it takes ---- */
+
+/* What the solver is given besides settings; a zeroed one changes nothing. Arrays are copied. */
+typedef struct ishow_sampler_input {
+    const float *times; /* [n_times] of the steps, increasing from 0 to 1, 2 to 65 of them, instead of nfe_step, grid
+                           and sway_sampling_coef; NULL: by these settings */
+    size_t n_times;
+    const float *noise; /* [n_noise] x at t = 0 as [frames][mels], the reference's frames first, instead of noise from
+                           the seed. Each part of the text takes its frames behind those of the part before it; what is
+                           left over is not read. NULL: by the seed */
+    size_t n_noise;
+    int trajectory; /* 1: the states of all steps are kept until the utterance is freed: 4 * (steps + 1) * frames * mels
+                  bytes for each part of the text */
+} ishow_sampler_input;
+
+/* As ishow_tts_speak. EINVAL names "times" or "noise"; noise that is too short for the text ends the utterance with
+ * EINVAL and says how many frames are needed. */
+ISHOW_API ishow_status ishow_tts_speak_with(ishow_tts *tts, const char *text, const char *const *settings,
+                                            const ishow_sampler_input *input, ishow_utterance **out,
+                                            ishow_error *error);
+
+/* The way of one part of a text from noise to speech. Borrowed from the utterance until its free. */
+typedef struct ishow_trajectory {
+    size_t n_states, frames, ref_frames, mels; /* frames: the reference's, which come first, and those made */
+    const float *times;                        /* [n_states] from 0 to 1 */
+    const float *states;                       /* [n_states][frames][mels] x at these times, as the network has it:
+                                                  standardised log-mel */
+    const float *mel; /* [frames - ref_frames][mels] natural log-mel of what was made, as a vocoder takes it */
+} ishow_trajectory;
+
+/* The trajectory of part number `part`, 0 for the first, of an utterance that was spoken with trajectory = 1; complete
+ * before the first piece of speech of that part is given. EAGAIN: not yet; ENOTFOUND: the text has no such part;
+ * ESTATE: no trajectory was asked for. */
+ISHOW_API ishow_status ishow_utterance_trajectory(ishow_utterance *utterance, size_t part, ishow_trajectory *out,
+                                                  ishow_error *error);
+
 /* ---- text that is spoken while it is written ---- */
 
 /* Like ishow_tts_speak for a text that comes in pieces, as a language model writes it: speech begins when the first

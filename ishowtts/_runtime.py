@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +29,21 @@ _reads_chat_words = True
 """`text.chat_words` of the configuration that was read last; the next `frontend` uses it."""
 
 
+_device = "auto"
+"""`model.device` of the configuration that was read last, for models that are opened outside `on_device`."""
+_asked = threading.local()
+"""`device`: of the model that this thread opens."""
+
+
 def use(settings: Config) -> None:
-    """Read text as a configuration asks: `text` for front ends made from now on, `pronounce` for all of them."""
+    """Take what the core does not read of a configuration.
+
+    `text` for front ends made from now on, `pronounce` for all of them, `model.device` for models opened from now on.
+    """
     from .text import lexicon
 
-    global _reads_chat_words
-    _reads_chat_words = settings.text.chat_words
+    global _reads_chat_words, _device
+    _reads_chat_words, _device = settings.text.chat_words, settings.model.device
     lexicon.use(settings.pronunciations())
 
 
@@ -48,6 +60,31 @@ def config(path: str | None, overrides: list[str]) -> str:
     return json
 
 
+@contextmanager
+def on_device(device: str) -> Iterator[None]:
+    """Open models on a device, "auto", "cpu", "cuda" or "cuda:N", in this thread, inside the context."""
+    _asked.device = device
+    try:
+        yield
+    finally:
+        del _asked.device
+
+
+def device() -> str:
+    """The device for a model that this thread opens."""
+    return getattr(_asked, "device", _device)
+
+
+def _needs_gpu(doing: str) -> None:
+    """ModelError: a GPU was asked for, and it is not for `doing`."""
+    if device().startswith("cuda"):
+        raise ModelError(
+            f"The device {device()} is for the backends cuda, eager and compile, not for {doing}.",
+            status="EINVAL",
+            field="device",
+        )
+
+
 def frontend(model: str) -> Frontend:
     """The text front end of a model, which is a name, folder or checkpoint. ModelError: it cannot be used."""
     from .text.frontend import Frontend
@@ -59,7 +96,7 @@ def frontend(model: str) -> Frontend:
 def native_model(model: str, precision: str | None, needed: bool) -> str | None:
     """The JSON description of a model that the native backend opens, or None where another backend is the better one.
 
-    `precision`: one of `native.PRECISIONS`, "auto" or None for the fastest. `needed`: the backend was asked for by
+    `precision`: as `native.is_known`, "auto" or None for the fastest. `needed`: the backend was asked for by
     name, so a model that it cannot run is a ModelError with the reason. MissingPackage: only torch can run the model,
     and it is not installed.
     """
@@ -68,10 +105,11 @@ def native_model(model: str, precision: str | None, needed: bool) -> str | None:
     from .model.compile import PRECISIONS, settled
     from .model.source import resolve
 
+    _needs_gpu("the native kernels")
     source = resolve(model)
     precision = settled(precision)
-    if precision not in native.PRECISIONS:
-        known = ", ".join(("auto", *native.PRECISIONS))
+    if not native.is_known(precision):
+        known = ", ".join(("auto", *native.PRECISIONS, "recipe:FILE"))
         raise ModelError(f"precision must be one of {known}.", status="EINVAL", field="precision")
     reason = native.why_not(source)
     if reason is not None and (needed or precision not in PRECISIONS):
@@ -96,6 +134,7 @@ def find_package(model: str, precision: str | None) -> tuple[str | None, str, st
     """
     from .model import compile as compiler
 
+    _needs_gpu("packages")
     require_torch("The backend package")
     libraries = str(compiler.torch_folder() / "lib")
     folder = compiler.package_dir(model, compiler.settled(precision))
@@ -123,7 +162,7 @@ def backend(model: str, precision: str | None, compile: bool, threads: int) -> T
     require_torch(f"The backend {'compile' if compile else 'eager'}")
     from .model.backend import TorchBackend
 
-    return TorchBackend(model, precision, compile, threads)
+    return TorchBackend(model, precision, compile, threads, device())
 
 
 def cuda_why_not(model: str, precision: str | None, needed: bool) -> str | None:
@@ -132,16 +171,18 @@ def cuda_why_not(model: str, precision: str | None, needed: bool) -> str | None:
     `needed`: it was asked for by name, so small models use it too. Does not import torch. MissingPackage: torch is not
     installed.
     """
-    from .model.compile import DEFAULT_PRECISION, PRECISIONS, torch_facts
+    from .model.compile import DEFAULT_PRECISION, TORCH_PRECISIONS, torch_facts
     from .model.source import resolve
 
-    if precision is not None and precision not in (DEFAULT_PRECISION, *PRECISIONS):
+    if device() == "cpu":
+        return "The configured device is the processor."
+    if precision is not None and precision not in (DEFAULT_PRECISION, *TORCH_PRECISIONS):
         return f"The precision {precision} is computed by the native backend, on the processor."
     require_torch("The backend cuda")
     _, cuda = torch_facts()
     if not cuda:
         return "The torch of this environment is a build without CUDA."
-    if not needed and resolve(model).dit.stat().st_size < GPU_BYTES:
+    if not (needed or device().startswith("cuda")) and resolve(model).dit.stat().st_size < GPU_BYTES:
         return "The model is so small that the processor speaks sooner."
     return None
 
@@ -157,6 +198,13 @@ def cuda_backend(model: str, precision: str | None, threads: int, rows: int, fra
     from .model.backend import retry_out_of_memory
     from .model.cuda import CudaBackend
 
+    if device() not in ("auto", "cuda", "cuda:0"):
+        raise ModelError(
+            f"The backend cuda uses the first GPU that it sees, not {device()}: set the environment variable "
+            f"CUDA_VISIBLE_DEVICES={device().removeprefix('cuda:')}.",
+            status="EINVAL",
+            field="device",
+        )
     if not torch.cuda.is_available():
         raise ModelError("torch finds no usable GPU.", status="ENOTFOUND", field="backend")
     try:

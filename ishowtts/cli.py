@@ -30,12 +30,13 @@ SERVER = Path(__file__).parent / "bin" / "ishowtts-server"
 USER_FAULTS = ("EINVAL", "ENOTFOUND", "EFORMAT", "ELIMIT")
 _SHORT = {  # options that are settings
     "model": "model.name", "precision": "model.precision", "backend": "model.backend", "compile": "model.compile",
-    "threads": "model.threads", "voice": "default_voice", "host": "server.host", "port": "server.port",
+    "threads": "model.threads", "device": "model.device", "voice": "default_voice", "host": "server.host",
+    "port": "server.port",
 }  # fmt: skip
 
 MODULES = {  # commands with a module of their own, which has `parser(prog)` and `main(arguments, prog)`
     # name: module, extra of the package that it needs, help
-    "quantize": ("ishowtts.quantize", "torch", "prepare a model for the precision int8-static"),
+    "quantize": ("ishowtts.quantize", "torch", "formats of a model's products: recipes, int8-static"),
     "export": ("ishowtts.export", "onnx", "write a model for other runtimes: ONNX"),
     "train": ("ishowtts.train", "train", "train a voice from recordings"),
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
@@ -99,8 +100,9 @@ def parser() -> argparse.ArgumentParser:
     speak.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
     speak.add_argument("--voice", help="id of a voice; see `ishowtts voices`")
     add_fields(speak, REQUEST)
-    speak.add_argument("--precision", help="auto, fp32, bf16, int8-dynamic or int8-static")
+    speak.add_argument("--precision", help="auto, fp32, bf16, int8-dynamic, int8-static, fp16 or recipe:FILE")
     speak.add_argument("--backend", help="auto, cuda, native, package, eager or compile")
+    speak.add_argument("--device", help="auto, cpu, cuda or cuda:N")
     speak.add_argument("--compile", help="wait: make the compiled model first if it is missing (once for each machine)")
     speak.add_argument("--threads", help="0 takes all cores")
     speak.set_defaults(run=_speak)

@@ -28,6 +28,7 @@ from .errors import ConfigError, VoiceError
 from .fields import EngineOptions, SessionOptions, SpeechOptions
 from .session import Session
 from .streams import AsyncSpeechStream, Samples, SpeechStream, Word
+from .trajectory import Trajectory, flattened
 
 if TYPE_CHECKING:
     from typing_extensions import CapsuleType
@@ -37,22 +38,34 @@ if TYPE_CHECKING:
 
 _engine.log_to_stderr("info")
 
-__all__ = ["AsyncSpeechStream", "Engine", "Speech", "SpeechOptions", "SpeechStream", "Word", "open_engine"]
+__all__ = [
+    "AsyncSpeechStream", "Engine", "Speech", "SpeechOptions", "SpeechStream", "Trajectory", "Word", "open_engine",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Speech:
-    """A finished utterance: mono samples in [-1, 1], their rate in Hz, the seed that gives it again, and timings."""
+    """A finished utterance: mono samples in [-1, 1], their rate in Hz, the seed that gives it again, and timings.
+
+    `trajectories`: of each part of the text, where `trajectory` was asked for.
+    """
 
     samples: Samples
     sample_rate: int
     seed: int
     timings: Timings
+    trajectories: tuple[Trajectory, ...] = ()
 
     @property
     def seconds(self) -> float:
         """Duration of the audio in seconds."""
         return len(self.samples) / self.sample_rate
+
+
+def _finished(pieces: list[Samples], stream: SpeechStream | AsyncSpeechStream) -> Speech:
+    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+    timings = stream.timings
+    return Speech(samples, stream.sample_rate, timings["seed"], timings, stream.trajectories)
 
 
 class Engine:
@@ -75,6 +88,7 @@ class Engine:
         *,
         precision: str | None = None,
         threads: int = 0,
+        device: str = "auto",
         backend: Literal["auto", "cuda", "native", "package", "eager", "compile"] = "auto",
         compile: Literal["background", "wait", "off"] = "background",
         voices: bool = True,
@@ -82,8 +96,10 @@ class Engine:
     ) -> Self:
         """Load a model by name ("demo"), folder, checkpoint or hub name.
 
-        `precision`: "fp32", "bf16", "int8-dynamic", "int8-static" (prepared by `ishowtts quantize --calibrate`), or
-        None for the fastest of fp32 and bf16 on this device. `threads`: 0 for all cores.
+        `precision`: "fp32", "bf16", "fp16" (cuda, eager, compile), "int8-dynamic", "int8-static" (prepared by `ishowtts
+        quantize --calibrate`), "recipe:FILE" (`ishowtts.model.recipe`), or None for the fastest of fp32 and bf16 on
+        this device. `threads`: 0 for all cores. `device`: "cpu", "cuda", "cuda:N" (eager and compile), or "auto": the
+        first GPU for the backends that use one.
 
         `backend`: "cuda", the first NVIDIA GPU; "native", the C core's kernels; "package", a package compiled by torch
         for this machine, and "eager" until it exists; "eager", PyTorch; "compile", torch.compile; "auto", "cuda" for a
@@ -106,7 +122,8 @@ class Engine:
         if backend not in ("auto", "cuda", "native", "package", "eager", "compile"):
             known = "auto, cuda, native, package, eager or compile"
             raise ConfigError(f"backend must be {known}, not {backend!r}", field="backend")
-        core = _engine.Engine(str(model), precision, threads, backend=backend, **options)
+        with _runtime.on_device(device):
+            core = _engine.Engine(str(model), precision, threads, backend=backend, **options)
         engine = cls(core)
         try:
             if voices:
@@ -139,10 +156,7 @@ class Engine:
         """
         options.setdefault("early", False)
         stream = self.stream(text, voice, **options)
-        pieces = list(stream)
-        samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        timings = stream.timings
-        return Speech(samples, stream.sample_rate, timings["seed"], timings)
+        return _finished(list(stream), stream)
 
     def stream(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> SpeechStream:
         """Speak a text and get its samples in pieces, the first one while the rest is computed. Errors as `speak`.
@@ -152,7 +166,7 @@ class Engine:
         True
         """
         options.setdefault("early", True)
-        return SpeechStream(self._core.submit(text, voice, **options), self.info["sample_rate"])
+        return SpeechStream(self._core.submit(text, voice, **flattened(options)), self.info["sample_rate"])
 
     def speak_many(
         self, texts: Iterable[str], voice: str | None = None, *, waiting: int = 8, **options: Unpack[SpeechOptions]
@@ -174,9 +188,7 @@ class Engine:
                 if not streams:
                     return
                 stream = streams.popleft()
-                pieces = list(stream)
-                samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-                yield Speech(samples, stream.sample_rate, stream.timings["seed"], stream.timings)
+                yield _finished(list(stream), stream)
         finally:
             for stream in streams:
                 stream.cancel()
@@ -198,8 +210,7 @@ class Engine:
             pieces = [piece async for piece in stream]
         finally:
             await stream.aclose()
-        samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        return Speech(samples, stream.sample_rate, stream.timings["seed"], stream.timings)
+        return _finished(pieces, stream)
 
     def stream_async(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> AsyncSpeechStream:
         """`stream` for `async for` on the running event loop; the stream sets the option `notify` itself."""
@@ -322,12 +333,16 @@ class Engine:
 
 
 def open_engine(
-    config: Config, compile: Literal["background", "wait", "off"] | None = None, *, voices: bool = True, **model: str
+    config: Config,
+    compile: Literal["background", "wait", "off"] | None = None,
+    *,
+    voices: bool = True,
+    **model: str | int,
 ) -> Engine:
     """The engine that a configuration describes, with its voices unless `voices` is False.
 
-    `compile` and the keywords `precision` and `backend` replace those of the configuration. Errors as `Engine.load` and
-    `Config.load_voices`.
+    `compile` and the keywords `precision`, `backend`, `threads` and `device` replace those of the configuration. Errors
+    as `Engine.load` and `Config.load_voices`.
     """
     found = config.load_voices()  # before the model: a wrong path should not cost its loading
     _runtime.use(config)
@@ -336,6 +351,7 @@ def open_engine(
         asked.name,
         precision=asked.precision,
         threads=asked.threads,
+        device=asked.device,
         backend=asked.backend,
         compile=compile or asked.compile,
         voices=False,
@@ -350,7 +366,7 @@ def open_engine(
     return engine
 
 
-def open_speaker(config: Config, compile: Literal["background", "wait", "off"] = "off", **model: str) -> Engine:
+def open_speaker(config: Config, compile: Literal["background", "wait", "off"] = "off", **model: str | int) -> Engine:
     """The engine that a configuration describes, with the voice that speaks alone: the default one, else the first.
 
     For measurements; a model that needs no voice may have none. Keywords and errors as `open_engine`.

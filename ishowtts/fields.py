@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from . import _engine
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Kind = Literal["number", "whole", "boolean", "choice", "seed"]
 SEED_MAX = (1 << 64) - 1
@@ -48,6 +51,10 @@ class SpeechOptions(TypedDict, total=False):
     utterances with a higher one are computed first. `deadline`: seconds from now, 0: none. `notify`: file descriptor of
     an eventfd that is written to whenever `SpeechStream.poll` has a result, for event loops; the stream duplicates it;
     below 0: none.
+
+    For research (`ishowtts.trajectory`): `times` [steps + 1]: of the steps, increasing from 0 to 1, instead of `nfe`,
+    `grid` and `sway`. `noise` [frames, mels]: x at t = 0, the reference's frames first, instead of noise from the seed;
+    each part of the text takes its frames behind those of the part before. `trajectory`: keep the states of all steps.
     """
 
     nfe: int
@@ -70,6 +77,9 @@ class SpeechOptions(TypedDict, total=False):
     priority: int
     deadline: float
     notify: int
+    times: ArrayLike | None
+    noise: ArrayLike | None
+    trajectory: bool
 
 
 class SessionOptions(SpeechOptions, total=False):

@@ -71,12 +71,13 @@ def request_value(arguments: argparse.Namespace, field: Field) -> Any:
     return given == "true" if field.kind == "boolean" else read(field, given, "--" + field.option.replace("_", "-"))
 
 
-def add_speaker(parser: Parser) -> None:
-    """Add --config, --model, --voice and --threads, which `speaker` reads."""
+def add_speaker(parser: Parser, lists: bool = False) -> None:
+    """Add --config, --model, --voice and --threads, which `speaker` reads; `lists`: the last two may be lists."""
+    more = "; several, with commas between them, are an axis" if lists else ""
     parser.add_argument("--config", metavar="FILE", help="settings in TOML, for the model and its voices")
     parser.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
-    parser.add_argument("--voice", help="id of a voice (default: the default one)")
-    parser.add_argument("--threads", help="of the model; 0 takes all cores")
+    parser.add_argument("--voice", help=f"id of a voice (default: the default one){more}")
+    parser.add_argument("--threads", help=f"of the model; 0 takes all cores{more}")
 
 
 def speaker(options: argparse.Namespace) -> Config:

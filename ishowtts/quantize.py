@@ -1,24 +1,29 @@
-"""`ishowtts quantize`: calibrate a model for the precision int8-static, which has fixed scales for activations.
+"""`ishowtts quantize`: choose formats of a model's products, and calibrate it for the precision int8-static.
 
-PyTorch speaks sentences with the model in fp32. For each input of a quantised product a histogram counts its values
-over all sentences, steps and both branches of guidance. Scale and zero point are those whose range gives the least mean
-square error: a narrower range clips a few values and rounds all others less. The last sentence is not counted; on it
-the velocity of the quantised model is compared with that in fp32.
+`--recipe` writes a recipe (model/recipe.py) and measures it; `--layers` measures what each product and each block loses
+in a format. `--calibrate` finds the fixed scales of activations of int8-static: PyTorch speaks sentences with the model
+in fp32. For each input of a quantised product a histogram counts its values over all sentences, steps and both branches
+of guidance. Scale and zero point are those whose range gives the least mean square error: a narrower range clips a few
+values and rounds all others less. The last sentence is not counted; on it the velocity of the quantised model is
+compared with that in fp32.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError, ModelError
-from .model import calibration, native
+from .model import calibration, native, recipe
 from .model.source import ModelSource, resolve
 from .options import Parser, add_speaker, speaker
 from .quality import sources
@@ -33,6 +38,7 @@ SENTENCES = Path(__file__).parent / "quality" / "calibration.txt"
 RULE = "mse"
 """Name of the rule that chooses the clipping range, stored in the file: least mean square error."""
 LEVELS = 127
+GROUP = 64
 _BINS, _CANDIDATES, _NARROWEST, _ROUNDS = 8192, 128, 1 / 64, 3
 _INPUTS = ("attn.to_q", "ff.ff.0.0", "ff.ff.2")
 """Calibrated linear layers of a block. Keys and values have the queries' input; that of `to_out` is always dynamic."""
@@ -52,12 +58,12 @@ class Histogram:
         import torch
 
         rows = values.detach().float().reshape(-1, len(self.peaks))
-        np.maximum(self.peaks, rows.abs().amax(dim=0).numpy(), out=self.peaks)
+        np.maximum(self.peaks, rows.abs().amax(dim=0).cpu().numpy(), out=self.peaks)
         self._ends = (min(self._ends[0], float(rows.min())), max(self._ends[1], float(rows.max())))
         while self.peaks.max() > self._range:
             self._counts = np.pad(self._counts.reshape(-1, 2).sum(axis=1), _BINS // 4)
             self._range *= 2
-        self._counts += torch.histc(rows, _BINS, -self._range, self._range).numpy()
+        self._counts += torch.histc(rows, _BINS, -self._range, self._range).cpu().numpy()
 
     @property
     def quantiser(self) -> tuple[float, float]:
@@ -122,7 +128,7 @@ class Observed:
         from .model.graphs import Step
 
         if self.kept and isinstance(seen, Step):
-            self.steps.append(([value.clone() for value in inputs if value is not None], output.clone()))
+            self.steps.append(([value.clone().cpu() for value in inputs if value is not None], output.clone().cpu()))
 
 
 def observe(engine: Engine, texts: Sequence[str], voices: Sequence[str | None]) -> Observed:
@@ -145,7 +151,7 @@ def observe(engine: Engine, texts: Sequence[str], voices: Sequence[str | None]) 
 def velocity_error(source: ModelSource, precision: str, observed: Observed, threads: int = 0) -> float:
     """Relative error of the native backend's velocity over the recorded steps: ‖native − recorded‖ / ‖recorded‖.
 
-    `precision`: one of `native.PRECISIONS`; `threads`: 0 for all cores.
+    `precision`: as `native.is_known`; `threads`: 0 for all cores.
     """
     from ._native import Native
 
@@ -210,6 +216,48 @@ def calibrate(
     return path, {name: velocity_error(source, name, observed, threads) for name in ("int8-dynamic", native.CALIBRATED)}
 
 
+def recorded(settings: Config) -> Observed:
+    """The steps of one sentence that a model speaks in fp32, for `velocity_error`. Errors as `calibrate`."""
+    from .engine import open_engine
+
+    text = list(sources.texts(SENTENCES).values())[-1]
+    with open_engine(settings, "off", precision="fp32", backend="eager") as engine:
+        return observe(engine, [text], [settings.default_voice])
+
+
+def error_of(source: ModelSource, chosen: Mapping[str, str], observed: Observed, threads: int = 0) -> float:
+    """`velocity_error` of a recipe."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "recipe.json")
+        path.write_text(json.dumps(chosen), encoding="utf-8")
+        return velocity_error(source, recipe.PREFIX + str(path), observed, threads)
+
+
+def layer_errors(source: ModelSource, wanted: str, observed: Observed, threads: int = 0) -> Iterator[tuple[str, float]]:
+    """What a format costs in no product, in one of each block, in all of one block, by pattern; others are fp32."""
+    names = ["", *(f"*.{name}" for name in recipe.PRODUCTS), *(f"{i}.*" for i in range(source.config.dit.depth))]
+    for name in names:
+        yield name, error_of(source, {"*": "fp32", **({name: wanted} if name else {})}, observed, threads)
+
+
+def _compare(settings: Config, source: ModelSource, options: argparse.Namespace) -> int:
+    """Write a recipe and print the errors that were asked for."""
+    wanted = "int8" if options.weights is None else f"int{options.weights}/{options.group}"
+    chosen = {"*": wanted, **dict.fromkeys(options.skip, "bf16")}
+    recipe.formats(chosen, source.config.dit.depth)
+    if options.recipe:
+        options.recipe.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+        print(f"{options.recipe}: {chosen}; use it as precision {recipe.PREFIX}{options.recipe}")
+    print("relative error of the velocity on one sentence, against fp32")
+    observed, threads = recorded(settings), settings.model.threads
+    for name in ("bf16", "int8-dynamic"):
+        print(f"  {name:16} {velocity_error(source, name, observed, threads):.2%}")
+    print(f"  {'recipe':16} {error_of(source, chosen, observed, threads):.2%}")
+    for name, error in layer_errors(source, wanted, observed, threads) if options.layers else ():
+        print(f"  {wanted + ' in ' + (name or 'none'):16} {error:.2%}", flush=True)
+    return 0
+
+
 def _show(source: ModelSource) -> None:
     from safetensors import safe_open
 
@@ -226,10 +274,35 @@ def _show(source: ModelSource) -> None:
 def parser(prog: str) -> Parser:
     """The argument parser of the command."""
     p = Parser(
-        prog=prog, description="Prepare a model for the precision int8-static; without --calibrate: show what there is."
+        prog=prog,
+        description="Choose formats of a model's products (--recipe, --layers), or prepare it for the precision "
+        "int8-static (--calibrate); without these: show its calibration.",
+    )
+    p.add_argument(
+        "--recipe", metavar="FILE", type=Path, help="write a recipe: int8, or --weights, but bf16 where --skip says so"
+    )
+    p.add_argument("--layers", action="store_true", help="also measure each product and each block by itself")
+    p.add_argument(
+        "--skip",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="products that stay bf16, such as '*.ff2' (qkv, out, ff1, ff2) or '0.*' (a block); may be repeated",
+    )
+    p.add_argument(
+        "--weights", type=int, choices=range(2, 9), metavar="BITS",
+        help="2 to 8: weights alone in so many bits, rounded when the model is loaded and multiplied in bf16",
+    )  # fmt: skip
+    p.add_argument(
+        "--group",
+        type=int,
+        default=GROUP,
+        metavar="N",
+        help="weights that share a scale and a zero point (default: %(default)s)",
     )
     p.add_argument("--calibrate", action="store_true", help="speak sentences and find the scales")
     add_speaker(p)
+    p.add_argument("--device", help="where the model speaks, in fp32: auto, cpu, cuda or cuda:N")
     p.add_argument(
         "--texts", metavar="FILE", type=Path, default=SENTENCES, help="sentences, one a line (default: the package's)"
     )
@@ -244,7 +317,11 @@ def main(arguments: Sequence[str], prog: str = "ishowtts quantize") -> int:
     """Run the command with its arguments; the exit status. Errors as `calibrate`."""
     options = parser(prog).parse_args(arguments)
     settings = speaker(options)
+    if options.device:
+        settings = settings.model_copy(update={"model": settings.model.model_copy(update={"device": options.device})})
     source = resolve(settings.model.name)
+    if options.recipe or options.layers:
+        return _compare(settings, source, options)
     if not options.calibrate:
         _show(source)
         return 0

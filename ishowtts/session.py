@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from .errors import IshowError
 from .streams import AsyncSpeechStream, Samples, SpeechStream
+from .trajectory import flattened
 
 if TYPE_CHECKING:
     from ._engine import Engine
@@ -159,7 +160,7 @@ class Session:
     def begin(self, **more: Unpack[SessionOptions]) -> SpeechSession:
         """The session itself; cancelled by `cancel` or with its last reference."""
         options: SessionOptions = {"early": True, **self._options, **more}
-        utterance = self._engine.submit("", self._voice, open=True, **options)
+        utterance = self._engine.submit("", self._voice, open=True, **flattened(options))
         return SpeechSession(utterance, self._engine.info()["sample_rate"])
 
     def __enter__(self) -> SpeechSession:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import tracing
 from .errors import IshowError
+from .trajectory import Trajectory, trajectories
 
 if TYPE_CHECKING:
     from ._engine import Timings, Utterance
@@ -77,6 +78,11 @@ class SpeechStream(Iterator[Samples]):
         """The words that begin in the piece that came last. A number or an abbreviation is one word."""
         return [Word(*word) for word in self._utterance.words()]
 
+    @property
+    def trajectories(self) -> tuple[Trajectory, ...]:
+        """The trajectories of the parts that are finished, in order; none without the option `trajectory`."""
+        return trajectories(self._utterance)
+
     def cancel(self) -> None:
         """Stop before the next step of the model; the iterator then raises IshowError with status ECANCELLED."""
         self._utterance.cancel()
@@ -124,6 +130,7 @@ class AsyncSpeechStream(AsyncIterator[Samples]):
             raise
         self.sample_rate = self._stream.sample_rate
         self._timings: Timings | None = None
+        self._trajectories: tuple[Trajectory, ...] = ()
         self._loop.add_reader(self._fd, _tell, self._fd, self._news)
 
     async def __anext__(self) -> Samples:
@@ -154,6 +161,11 @@ class AsyncSpeechStream(AsyncIterator[Samples]):
         assert found is not None
         return found
 
+    @property
+    def trajectories(self) -> tuple[Trajectory, ...]:
+        """As `SpeechStream.trajectories`."""
+        return self._trajectories if self._stream is None else self._stream.trajectories
+
     async def aclose(self) -> None:
         """Cancel the utterance unless it is finished. May be called twice."""
         self._end()
@@ -163,6 +175,7 @@ class AsyncSpeechStream(AsyncIterator[Samples]):
         if stream is None:
             return
         self._timings = stream.timings
+        self._trajectories = stream.trajectories
         stream.cancel()
         if not self._loop.is_closed():
             self._loop.remove_reader(self._fd)

@@ -143,7 +143,8 @@ static int take_info(PyObject *info, ishow_model_info *out) {
         take_number(info, "mod_width", 1, &width) || take_number(info, "predicts_durations", 0, &predicts) ||
         take_number(info, "uses_prompt", 0, &prompt) || take_number(info, "max_frames", 2, &frames) ||
         take_number(info, "chunk_frames", 0, &chunk) || take_number(info, "max_rows", 1, &rows) ||
-        take_real(info, "guidance_max", &out->guidance_max))
+        take_real(info, "guidance_max", &out->guidance_max) || take_real(info, "mel_mean", &out->mel_mean) ||
+        take_real(info, "mel_std", &out->mel_std))
         return -1;
     if (strcmp(layout, "aligned") == 0)
         out->text_layout = ISHOW_TEXT_ALIGNED;

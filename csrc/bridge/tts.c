@@ -152,12 +152,13 @@ ishow_status ishow_tts_voice_id(ishow_tts *tts, size_t index, char id[65], ishow
 
 /* open: the text goes on after `text`. */
 static ishow_status begin(ishow_tts *tts, const char *text, int open, const char *const *settings_,
-                          ishow_utterance **out, ishow_error *error) {
+                          const ishow_sampler_input *input, ishow_utterance **out, ishow_error *error) {
     speech s;
     *out = NULL;
     ishow_status status = ishow_speech_from_settings(text, open, settings_, &tts->sampling, &s, error);
     if (status == ISHOW_OK) {
         if (!s.request.voice) s.request.voice = tts->default_voice;
+        s.request.sampler = input;
         s.request.early = 1; /* pieces are pulled while later ones are synthesised */
         status = ishow_engine_submit(tts->engine, &s.request, NULL, NULL, out, error);
     }
@@ -167,10 +168,15 @@ static ishow_status begin(ishow_tts *tts, const char *text, int open, const char
 
 ishow_status ishow_tts_speak(ishow_tts *tts, const char *text, const char *const *settings_, ishow_utterance **out,
                              ishow_error *error) {
-    return begin(tts, text, 0, settings_, out, error);
+    return begin(tts, text, 0, settings_, NULL, out, error);
+}
+
+ishow_status ishow_tts_speak_with(ishow_tts *tts, const char *text, const char *const *settings_,
+                                  const ishow_sampler_input *input, ishow_utterance **out, ishow_error *error) {
+    return begin(tts, text, 0, settings_, input, out, error);
 }
 
 ishow_status ishow_speak_begin(ishow_tts *tts, const char *const *settings_, ishow_utterance **out,
                                ishow_error *error) {
-    return begin(tts, "", 1, settings_, out, error);
+    return begin(tts, "", 1, settings_, NULL, out, error);
 }

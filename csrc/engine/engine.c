@@ -242,4 +242,5 @@ static const ishow_engine_kind local_kind = {.configure = local_configure,
                                              .flush = local_flush,
                                              .end = local_end,
                                              .words = local_words,
+                                             .trajectory = local_trajectory,
                                              .free_utterance = local_free_utterance};

@@ -195,7 +195,8 @@ typedef struct ishow_request {
     int priority;    /* 0 normal; higher is served first */
     double deadline; /* seconds from now; 0: none. ETIMEOUT when it passes */
     double ahead;    /* seconds of finished, unread audio above which no further chunk is begun; 0: no limit */
-    const struct ishow_position *from; /* where to continue; NULL: at the beginning. Copied */
+    const struct ishow_position *from;  /* where to continue; NULL: at the beginning. Copied */
+    const ishow_sampler_input *sampler; /* NULL: nothing. Copied; only for an engine of this process */
 } ishow_request;
 
 /* A position between two chunks of the speech of a request. The same request with the same seed, submitted with this

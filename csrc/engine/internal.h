@@ -76,6 +76,13 @@ typedef struct chunk {
     int finished;
 } chunk;
 
+/* The states of one row (ishow_trajectory). */
+typedef struct trajectory {
+    struct trajectory *next;
+    size_t part, n_states, frames, ref_frames, mels;
+    float values[]; /* [n_states][frames][mels], then [frames - ref_frames][mels] of mel */
+} trajectory;
+
 typedef enum utterance_state {
     UTTERANCE_WAITING = 0, /* for the text thread; one that is fed comes back to it when what was taken is spoken */
     UTTERANCE_PREPARING,
@@ -102,15 +109,19 @@ struct ishow_utterance {
     double ahead;    /* seconds; 0: any */
     size_t resumed;  /* parts that another utterance has spoken */
     uint64_t resumed_plan;
+    float *noise; /* [noise_frames][mels] instead of the seed's; owned, NULL: by the seed */
+    size_t noise_frames;
+    int keeps_states; /* the states of its rows are kept */
 
     /* guarded by the engine's lock */
     reader reader;
-    utterance_state state; /* until it has ended */
-    uint64_t plan;         /* of ishow_position */
-    feed *feed;            /* owned; NULL: the text was whole from the beginning */
-    int complete;          /* no chunks follow those that are there */
-    double since;          /* the engine's work when its next chunk began to wait */
-    double share;          /* the engine's, by which `left` counts chunks that wait */
+    utterance_state state;    /* until it has ended */
+    uint64_t plan;            /* of ishow_position */
+    feed *feed;               /* owned; NULL: the text was whole from the beginning */
+    trajectory *trajectories; /* of finished chunks; owned */
+    int complete;             /* no chunks follow those that are there */
+    double since;             /* the engine's work when its next chunk began to wait */
+    double share;             /* the engine's, by which `left` counts chunks that wait */
     double left; /* frames x calls that it still needs, about; of a fed one those of the text that was taken */
 
     int stop;         /* atomic; read by the scheduler between steps */
@@ -124,8 +135,9 @@ struct ishow_utterance {
     size_t before;              /* chunks of the text that were spoken and left `chunks` */
     size_t admitted, delivered; /* chunks given to rows (guarded), chunks joined */
     size_t in_flight;
-    size_t joined; /* samples of all pieces so far */
-    float *tail;   /* last samples of the joined PCM, held back for the next cross-fade; owned */
+    size_t joined;      /* samples of all pieces so far */
+    size_t noise_taken; /* frames of `noise` that rows have */
+    float *tail;        /* last samples of the joined PCM, held back for the next cross-fade; owned */
     size_t n_tail;
 };
 
@@ -138,6 +150,8 @@ typedef struct job {
     float *x, *h; /* [frames * n_mels], [2 * frames * dim], in: */
     ishow_workspace x_space, h_space;
     ishow_cache_entry *mod; /* counted */
+    trajectory *trajectory; /* being filled, owned; NULL: none */
+    size_t noise_at;        /* first frame of the utterance's noise that is its */
     int prompted;           /* steps leave the reference's frames out, except those in: */
     size_t known;           /* frames that are left out */
     ishow_workspace live;   /* of ishow_prompt */
@@ -236,6 +250,17 @@ ishow_status local_set_text(ishow_utterance *utterance, const char *text, size_t
 ishow_status local_flush(ishow_utterance *utterance, ishow_error *error);
 ishow_status local_end(ishow_utterance *utterance, ishow_error *error);
 void local_words(ishow_utterance *utterance, const ishow_word **words, size_t *n);
+
+/* sampler_input.c */
+ishow_status sampler_input_check(const ishow_sampler_input *in, ishow_error *error);
+/* Copies what is given into u; n_mels: the model's. The utterance stays releasable after an error. */
+ishow_status sampler_input_take(ishow_utterance *u, const ishow_sampler_input *in, size_t n_mels, ishow_error *error);
+/* The inference thread: x of a row at t = 0, and memory for its trajectory. */
+ishow_status sampler_input_start(ishow_engine *engine, job *job, ishow_error *error);
+void trajectory_state(const job *job); /* before a call: keeps x, unless it is in the middle of a step */
+void trajectory_finish(ishow_engine *engine, job *job); /* hands the trajectory to the utterance */
+void trajectories_free(trajectory *first);              /* with all that follow; NULL allowed */
+ishow_status local_trajectory(ishow_utterance *utterance, size_t part, ishow_trajectory *out, ishow_error *error);
 
 /* references.c */
 void engine_release(ishow_engine *engine);

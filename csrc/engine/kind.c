@@ -47,6 +47,8 @@ ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *requ
                                  void *user, ishow_utterance **out, ishow_error *error) {
     if (request->open && !kind_of(engine)->feed)
         return ishow_fail(error, ISHOW_ESTATE, "text", "this engine takes whole texts only");
+    if (request->sampler && !kind_of(engine)->trajectory)
+        return ishow_fail(error, ISHOW_ESTATE, "", "times, noise and trajectory need an engine of this process");
     return kind_of(engine)->submit(engine, request, notify, user, out, error);
 }
 
@@ -112,4 +114,11 @@ void ishow_utterance_words(ishow_utterance *utterance, const ishow_word **words,
     *words = NULL;
     *n = 0;
     if (kind_of(utterance)->words) kind_of(utterance)->words(utterance, words, n);
+}
+
+ishow_status ishow_utterance_trajectory(ishow_utterance *utterance, size_t part, ishow_trajectory *out,
+                                        ishow_error *error) {
+    const ishow_engine_kind *kind = kind_of(utterance);
+    return kind->trajectory ? kind->trajectory(utterance, part, out, error)
+                            : ishow_fail(error, ISHOW_ESTATE, "", "no trajectory of this utterance was asked for");
 }

@@ -35,7 +35,9 @@ typedef struct ishow_engine_kind {
     ishow_status (*flush)(ishow_utterance *utterance, ishow_error *error);
     ishow_status (*end)(ishow_utterance *utterance, ishow_error *error);
     void (*words)(ishow_utterance *utterance, const ishow_word **words, size_t *n); /* NULL: no times of words */
-    void (*free_utterance)(ishow_utterance *utterance);                             /* not NULL */
+    ishow_status (*trajectory)(ishow_utterance *utterance, size_t part, ishow_trajectory *out,
+                               ishow_error *error);     /* NULL: it takes no ishow_sampler_input */
+    void (*free_utterance)(ishow_utterance *utterance); /* not NULL */
 } ishow_engine_kind;
 
 /* The first member of an engine, of an utterance and of a prepared voice of any kind. */

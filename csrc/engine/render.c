@@ -32,6 +32,9 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
     const size_t mels = (size_t)backend->info.n_mels, values = ishow_step_split_floats(rows, n_rows, mels);
     double begin = ishow_now();
     const ishow_step_row *const given = rows;
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t k = 0; k < engine->n_slots; k++)
+            if (engine->jobs[k].trajectory && engine->jobs[k].x == given[i].x) trajectory_state(&engine->jobs[k]);
     ishow_status status = prompt_attach(engine, given, n_rows, &rows, error);
     if (status) {
         /* said already */
@@ -152,8 +155,8 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
     const ishow_model_info *info = &engine->backend.info;
     ishow_utterance *u = j->utterance;
     const size_t number = u->before + j->index;
-    ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)number, (uint32_t)j->retry), j->x,
-                     j->frames * (size_t)info->n_mels);
+    ishow_status status = sampler_input_start(engine, j, error);
+    if (status != ISHOW_OK) return status;
     j->calls = 0;
     const size_t reference = (u->short_guidance || j->prompted) && info->one_branch && j->frames - j->ref_frames >= 2
                                  ? j->ref_frames
@@ -199,6 +202,8 @@ void render_drop(ishow_engine *engine, job *j) {
     if (engine->backend.release && j->h) engine->backend.release(engine->backend.self, j->h);
     ishow_cache_entry_release(j->mod);
     j->mod = NULL;
+    trajectories_free(j->trajectory);
+    j->trajectory = NULL;
     j->utterance->in_flight--;
     pthread_mutex_lock(&engine->lock); /* render_step and the statistics read the jobs */
     ishow_utterance *u = j->utterance;
@@ -343,7 +348,7 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
 static int again(ishow_engine *engine, job *j, const char *why) {
     ishow_utterance *u = j->utterance;
     ishow_error error = {0};
-    if (j->retry >= __atomic_load_n(&engine->options.retries, __ATOMIC_RELAXED)) {
+    if (u->noise || j->retry >= __atomic_load_n(&engine->options.retries, __ATOMIC_RELAXED)) {
         ishow_fail(&error, ISHOW_EMODEL, "", "no usable audio for part %zu of %zu after %d tries with seed %llu: %s",
                    j->index + 1, u->n_chunks, j->retry + 1, (unsigned long long)u->seed, why);
         ishow_log(ISHOW_LOG_WARN, "engine", "%s", error.message);
@@ -398,6 +403,7 @@ void render_finish(ishow_engine *engine, job *j, const ishow_row_result *result)
     memcpy(c->pcm, engine->pcm.data, n * sizeof *c->pcm);
     c->n_pcm = n;
     c->finished = 1;
+    trajectory_finish(engine, j);
     join(engine, u);
 done:
     render_drop(engine, j);

@@ -34,6 +34,8 @@ void utterance_release(ishow_utterance *u) {
     if (__atomic_sub_fetch(&u->references, 1, __ATOMIC_ACQ_REL)) return;
     reader_destroy(&u->reader);
     free(u->tail);
+    free(u->noise);
+    trajectories_free(u->trajectories);
     chunks_free(u->chunks, u->n_chunks);
     voice_release(u->voice);
     feed_free(u->feed);
@@ -92,7 +94,8 @@ ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_e
         return ishow_fail(error, ISHOW_EINVAL, "deadline", "deadline must be 0 to 1e6 s, got %g", request->deadline);
     if (!(request->ahead >= 0))
         return ishow_fail(error, ISHOW_EINVAL, "ahead", "ahead must be 0 s or more, got %g", request->ahead);
-    return ishow_grid_make(request->grid, request->nfe, request->sway, t, error);
+    status = request->sampler ? sampler_input_check(request->sampler, error) : ISHOW_OK;
+    return status ? status : ishow_grid_make(request->grid, request->nfe, request->sway, t, error);
 }
 
 uint64_t ishow_request_seed(void) {
@@ -190,6 +193,8 @@ ishow_status local_submit(ishow_engine *engine, const ishow_request *request, vo
     ishow_utterance *u = make(engine, request, notify, user);
     if (!u) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an utterance");
     memcpy(u->t, t, sizeof t);
+    if (request->sampler) /* what is copied here does not change while the engine lives */
+        status = sampler_input_take(u, request->sampler, (size_t)engine->info.n_mels, error);
 
     pthread_mutex_lock(&engine->lock);
     u->voice = voice_find(engine, request->voice);
@@ -197,7 +202,9 @@ ishow_status local_submit(ishow_engine *engine, const ishow_request *request, vo
     u->path.embedded = request->embedded_guidance && u->path.cfg <= engine->info.guidance_max;
     for (const voice *v = engine->voices; v && !u->voice; v = v->next)
         ishow_voice_names_add(known, sizeof known, v->id);
-    if (engine->stopping) {
+    if (status != ISHOW_OK) {
+        /* said already */
+    } else if (engine->stopping) {
         status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
     } else if ((status = ishow_request_check_voice(request, u->voice != NULL, u->voice ? u->voice->seconds : 0,
                                                    engine->info.uses_prompt, known, error)) != ISHOW_OK) {

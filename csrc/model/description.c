@@ -84,6 +84,8 @@ ishow_status description_read(description *out, const char *json, ishow_error *e
     const json_t *calibration = json_object_get(out->root, "calibration");
     out->calibration_file = json_string_value(json_object_get(calibration, "file"));
     out->calibrated_model = json_string_value(json_object_get(calibration, "model"));
+    const json_t *recipe = json_object_get(out->root, "recipe");
+    out->recipe = json_is_array(recipe) ? recipe : NULL;
     out->packed = json_string_value(json_object_get(out->root, "packed"));
     return status;
 }

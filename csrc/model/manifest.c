@@ -11,7 +11,7 @@
 #include "base/base.h"
 #include "base/defaults.h"
 
-#define FORMAT 2 /* FORMAT of ishowtts/model/compile.py */
+#define FORMAT 3 /* FORMAT of ishowtts/model/compile.py */
 
 const char *const ishow_graph_names[ISHOW_GRAPHS] = {"encode", "modulate", "step", "vocode", "durations"};
 
@@ -131,6 +131,8 @@ static void read_all(reader *in, ishow_manifest *out) {
     info->uses_prompt = read_flag(in, "uses_prompt");
     info->max_frames = (size_t)read_number(in, "max_frames", 2, 1 << 20);
     info->chunk_frames = (size_t)read_number(in, "chunk_frames", 0, 1 << 20);
+    info->mel_mean = (float)read_real(in, "mel_mean", -1e6, 1e6);
+    info->mel_std = (float)read_real(in, "mel_std", 1e-6, 1e6);
     info->guidance_max = (float)read_real(in, "guidance_max", 0, ISHOW_CFG_STRENGTH_MAX);
     info->max_rows = 1;
     out->min_frames = (size_t)read_number(in, "min_frames", 1, (long long)info->max_frames);

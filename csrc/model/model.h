@@ -20,15 +20,16 @@ typedef enum ishow_text_layout {
 } ishow_text_layout;
 
 typedef struct ishow_model_info {
-    char name[64];         /* e.g. "demo", "F5TTS_v1_Base" */
-    char backend[32];      /* "native", "aotinductor", "cuda", "eager", "torch.compile", "fake" */
-    char precision[16];    /* "fp32", "bf16", "int8-dynamic", "int8-static" */
-    char content_hash[65]; /* of the weights, hex */
-    int sample_rate;       /* Hz, 24000 */
-    int n_fft, hop;        /* 1024, 256 */
-    int n_mels;            /* 100 */
-    int dim;               /* width of h */
-    int mod_width;         /* values of one modulation row */
+    char name[64];           /* e.g. "demo", "F5TTS_v1_Base" */
+    char backend[32];        /* "native", "aotinductor", "cuda", "eager", "torch.compile", "fake" */
+    char precision[16];      /* "fp32", "bf16", "int8-dynamic", "int8-static" */
+    char content_hash[65];   /* of the weights, hex */
+    int sample_rate;         /* Hz, 24000 */
+    int n_fft, hop;          /* 1024, 256 */
+    int n_mels;              /* 100 */
+    float mel_mean, mel_std; /* log-mel = x * mel_std + mel_mean */
+    int dim;                 /* width of h */
+    int mod_width;           /* values of one modulation row */
     ishow_text_layout text_layout;
     int predicts_durations; /* 1 when `durations` works */
     int uses_prompt;        /* 0: the reference is not part of the sequence (single-speaker models) */

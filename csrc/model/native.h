@@ -17,6 +17,16 @@
 #include "kernels/kernels.h"
 #include "model/model.h"
 
+/* The products of a block, in the order of a recipe. */
+enum { PRODUCT_QKV = 0, PRODUCT_OUT, PRODUCT_FF1, PRODUCT_FF2, PRODUCTS };
+
+/* How the weights of a product are stored. */
+typedef struct format {
+    word_type type;
+    int bits;     /* 0: as the type has them; 2 to 8: rounded to so many bits first */
+    size_t group; /* with bits: weights of a column that share a scale and a zero point */
+} format;
+
 typedef struct block {
     matrix qkv, out, ff1, ff2;
     quantiser qkv_in, ff1_in, ff2_in; /* static, of 8-bit inputs, from a calibration; scale 0: dynamic */
@@ -44,9 +54,9 @@ typedef struct native {
     ishow_model_info info;
     const kernels *k;
     thread_pool *pool;
-    word_type linear, attention, conv,
-        output; /* of the blocks' products, of attention, of the position convolutions, of the output product */
-    word_type embed, vocoder; /* of the vocoder's input, of its blocks and of the projection of x */
+    format *formats;                   /* [depth][PRODUCTS] of the blocks' products */
+    word_type attention, conv, output; /* of attention, of the position convolutions, of the output product */
+    word_type embed, vocoder;          /* of the vocoder's input, of its blocks and of the projection of x */
     size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens,
         speakers; /* the last `speakers` tokens name speakers */
     int mask_padding;
@@ -93,6 +103,15 @@ enum { CONV_GROUPS = 16, CONV_TAPS = 31, DW_TAPS = 7, TIME_WIDTH = 256 };
 /* Reads everything `json` names (see ishow_native_options) into a zeroed native. */
 ishow_status native_load(native *m, const char *json, ishow_error *error);
 void native_unload(native *m);
+
+/* The type in which these kernels multiply fp32 fastest. */
+word_type native_exact(const native *m);
+/* Sets m->formats: `all`, or those of a recipe, which is NULL for none. half: for bf16. EFORMAT. */
+struct json_t;
+ishow_status native_formats(native *m, const struct json_t *recipe, format all, word_type half, ishow_error *error);
+/* Rounds each run of as->group weights of a row of w [n][k] to the nearest of 2^bits values between its smallest and
+ * its largest. */
+void native_round_weights(float *w, size_t n, size_t k, const format *as);
 
 /* The memory of *w, grown to n floats, contents undefined; NULL: out of memory. */
 float *workspace_floats(ishow_workspace *w, size_t n);

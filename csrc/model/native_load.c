@@ -19,9 +19,6 @@ typedef struct loader {
     ishow_error *error;
 } loader;
 
-/* The type in which these kernels multiply fp32 fastest. */
-static word_type exact(const native *m) { return m->k->spread[WORD_BF16X3] ? WORD_BF16X3 : WORD_F32; }
-
 /* Reads a tensor; NULL after any failure. The list of sizes ends with 0. */
 static float *take(loader *in, const char *name, size_t a, size_t b, size_t c) {
     float *out = NULL;
@@ -44,6 +41,20 @@ static void pack(loader *in, matrix *out, word_type type, const float *w, const 
 /* 1: the matrix was packed by an earlier process. */
 static int kept(loader *in, matrix *out, word_type type, size_t n, size_t k, int has_bias) {
     return !in->status && packed_take(in->m->packed, out, type, n, k, has_bias);
+}
+
+/* A product of a block; takes what was read, w [n][k]. */
+static void pack_product(loader *in, matrix *out, const format *as, float *w, const float *bias, size_t n, size_t k) {
+    if (!in->status && as->bits) native_round_weights(w, n, k, as);
+    pack(in, out, as->type, w, bias, n, k);
+}
+
+static void product(loader *in, matrix *out, const format *as, const char *base, size_t n, size_t k) {
+    if (kept(in, out, as->type, n, k, 1)) return;
+    float *w = take_part(in, base, "weight", n, k, 0), *bias = take_part(in, base, "bias", n, 0, 0);
+    pack_product(in, out, as, w, bias, n, k);
+    free(w);
+    free(bias);
 }
 
 /* base.weight [n][k] and base.bias [n] */
@@ -169,7 +180,8 @@ static void load_block(loader *in, block *out, size_t i) {
     static const char *const parts[] = {"q", "k", "v"};
     char name[96];
     const size_t n = m->inner, k = m->dim;
-    const int found = kept(in, &out->qkv, m->linear, 3 * n, k, 1);
+    const format *as = m->formats + i * PRODUCTS;
+    const int found = kept(in, &out->qkv, as[PRODUCT_QKV].type, 3 * n, k, 1);
     float *w = found ? NULL : array(in, 3 * n * k, sizeof *w), *bias = found ? NULL : array(in, 3 * n, sizeof *bias);
     for (size_t p = 0; !found && !in->status && p < 3; p++) {
         snprintf(name, sizeof name, "transformer_blocks.%zu.attn.to_%s", i, parts[p]);
@@ -181,15 +193,15 @@ static void load_block(loader *in, block *out, size_t i) {
         free(one);
         free(one_bias);
     }
-    if (!found) pack(in, &out->qkv, m->linear, w, bias, 3 * n, k);
+    if (!found) pack_product(in, &out->qkv, &as[PRODUCT_QKV], w, bias, 3 * n, k);
     free(w);
     free(bias);
     snprintf(name, sizeof name, "transformer_blocks.%zu.attn.to_out.0", i);
-    linear(in, &out->out, m->linear, name, m->dim, n);
+    product(in, &out->out, &as[PRODUCT_OUT], name, m->dim, n);
     snprintf(name, sizeof name, "transformer_blocks.%zu.ff.ff.0.0", i);
-    linear(in, &out->ff1, m->linear, name, m->ff, m->dim);
+    product(in, &out->ff1, &as[PRODUCT_FF1], name, m->ff, m->dim);
     snprintf(name, sizeof name, "transformer_blocks.%zu.ff.ff.2", i);
-    linear(in, &out->ff2, m->linear, name, m->dim, m->ff);
+    product(in, &out->ff2, &as[PRODUCT_FF2], name, m->dim, m->ff);
     snprintf(name, sizeof name, "transformer_blocks.%zu.attn_norm.linear", i);
     linear(in, &m->ada[i], WORD_F32, name, 6 * m->dim, m->dim);
 }
@@ -228,7 +240,7 @@ static void load_vocos(loader *in) {
     m->vocos_final_gain = take(in, "backbone.final_layer_norm.weight", dim, 0, 0);
     m->vocos_final_offset = take(in, "backbone.final_layer_norm.bias", dim, 0, 0);
     const size_t bins = (size_t)m->info.n_fft / 2 + 1;
-    linear(in, &m->head, exact(m), "head.out", m->source_filter ? native_source_width(bins) : 2 * bins,
+    linear(in, &m->head, native_exact(m), "head.out", m->source_filter ? native_source_width(bins) : 2 * bins,
            dim); /* in double: phases need the precision */
     if (m->source_filter &&
         !(m->source = native_source_create((size_t)m->info.n_fft, (size_t)m->info.hop, m->info.sample_rate,
@@ -374,6 +386,8 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->hop = (int)d.hop;
     info->uses_prompt = d.uses_prompt;
     info->n_mels = (int)d.n_mels;
+    info->mel_mean = m->mel_mean;
+    info->mel_std = m->mel_std;
     info->dim = (int)d.dim;
     info->mod_width = (int)((6 * d.depth + 2) * d.dim);
     info->predicts_durations = d.duration_file != NULL;
@@ -383,16 +397,19 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->max_rows = 1;
     info->one_branch = 1;
     const int is_static = !strcmp(d.precision, "int8-static");
+    const int is_recipe = !strcmp(d.precision, "recipe") && d.recipe;
     const word_type half = ishow_kernels_bf16_fast(m->k) ? WORD_BF16 : WORD_F32;
+    format all = {.type = WORD_S8};
     if (!strcmp(d.precision, "fp32"))
-        m->linear = m->conv = m->output = m->vocoder = exact(m), m->attention = WORD_F32;
+        all.type = m->conv = m->output = m->vocoder = native_exact(m), m->attention = WORD_F32;
     else if (!strcmp(d.precision, "bf16"))
-        m->linear = m->conv = m->output = m->vocoder = m->attention = WORD_BF16;
-    else if (!strcmp(d.precision, "int8-dynamic") || is_static)
-        m->linear = WORD_S8, m->conv = m->vocoder = m->attention = half, m->output = exact(m);
+        all.type = m->conv = m->output = m->vocoder = m->attention = WORD_BF16;
+    else if (!strcmp(d.precision, "int8-dynamic") || is_static || is_recipe)
+        m->conv = m->vocoder = m->attention = half, m->output = native_exact(m);
     else {
-        in.status = ishow_fail(error, ISHOW_EINVAL, "precision",
-                               "precision must be fp32, bf16, int8-dynamic or int8-static, not %s", d.precision);
+        in.status =
+            ishow_fail(error, ISHOW_EINVAL, "precision",
+                       "precision must be fp32, bf16, int8-dynamic, int8-static or a recipe, not %s", d.precision);
         goto done;
     }
     if (is_static) {
@@ -404,6 +421,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
         }
     }
     if ((in.status = check_sizes(m, error))) goto done;
+    if ((in.status = native_formats(m, is_recipe ? d.recipe : NULL, all, half, error))) goto done;
     m->conv = windowed(m->conv, m->dim / CONV_GROUPS);
     m->embed = windowed(m->vocoder, m->mels);
     load_tables(&in);
@@ -452,6 +470,7 @@ void native_unload(native *m) {
                           &m->input, &m->proj_out,  &m->vocos_embed, &m->head,  &m->duration_out};
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) matrix_free(matrices[i]);
     void *plain[] = {m->embedding,
+                     m->formats,
                      m->positions,
                      m->text,
                      m->ada,

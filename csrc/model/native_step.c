@@ -61,7 +61,8 @@ static void queries(const stepping *s, size_t layer, size_t first, size_t n, cha
     memory += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
     m->k->norm(s->x + first * dim, dim, n, dim, EPS, s->gains + 2 * layer * dim, modulation(s, layer, 0), normal,
                pitch(dim));
-    const operand x = native_operand(m, m->linear, normal, pitch(dim), n, dim, &m->blocks[layer].qkv_in, NULL, &memory);
+    const operand x = native_operand(m, m->blocks[layer].qkv.type, normal, pitch(dim), n, dim, &m->blocks[layer].qkv_in,
+                                     NULL, &memory);
     m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * 3 * inner, 3 * inner);
 }
 
@@ -107,9 +108,10 @@ static void task_rest(void *self, size_t i, int thread) {
     char *const memory = m->workspaces[thread].data, *words = memory;
     float *x = s->x + first * dim;
     float *attended = s->attended + first * pitch(m->inner);
-    const operand heads = native_operand(m, m->linear, attended, pitch(m->inner), n, m->inner, NULL, attended, &words);
+    const operand heads =
+        native_operand(m, b->out.type, attended, pitch(m->inner), n, m->inner, NULL, attended, &words);
     m->k->product(&heads, n, &b->out, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
-    if (m->linear == WORD_S8) { /* the quantisation error of this input, times the same weights: it is the most
+    if (b->out.type == WORD_S8) { /* the quantisation error of this input, times the same weights: it is the most
                                    sensitive input for its cost */
         matrix again = b->out;
         again.bias = NULL;
@@ -125,10 +127,10 @@ static void task_rest(void *self, size_t i, int thread) {
     m->k->norm(x, dim, n, dim, EPS, s->gains + (2 * s->layer + 1) * dim, modulation(s, s->layer, 3), normal,
                pitch(dim));
     char *const free_words = words;
-    const operand wide = native_operand(m, m->linear, normal, pitch(dim), n, dim, &b->ff1_in, NULL, &words);
+    const operand wide = native_operand(m, b->ff1.type, normal, pitch(dim), n, dim, &b->ff1_in, NULL, &words);
     m->k->product(&wide, n, &b->ff1, PRODUCT_GELU_TANH, NULL, hidden, pitch(m->ff));
     words = free_words;
-    const operand back = native_operand(m, m->linear, hidden, pitch(m->ff), n, m->ff, &b->ff2_in, NULL, &words);
+    const operand back = native_operand(m, b->ff2.type, hidden, pitch(m->ff), n, m->ff, &b->ff2_in, NULL, &words);
     m->k->product(&back, n, &b->ff2, PRODUCT_GATED, modulation(s, s->layer, 5), x, dim);
     if (s->layer + 1 < m->depth) queries(s, s->layer + 1, first, n, memory);
 }
@@ -155,12 +157,21 @@ void task_output(void *self, size_t i, int thread) {
     m->k->guided_step(s->row->x + first * m->mels, v[0], v[s->branches - 1], s->row->dt, s->row->cfg, n * m->mels);
 }
 
+/* operand_bytes of the largest of the types that products of blocks have. */
+static size_t product_bytes(const native *m, size_t rows, size_t k) {
+    size_t most = 0;
+    for (size_t i = 0; i < PRODUCTS * m->depth; i++) {
+        const size_t bytes = operand_bytes(m, m->formats[i].type, rows, k);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
 /* Bytes of a thread's workspace: the most that one of the tasks uses. */
 static size_t workspace_bytes(const native *m, size_t frames, size_t block) {
     const size_t dim = m->dim, half = CONV_TAPS / 2, slack = 1024;
-    const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) +
-                        operand_bytes(m, m->linear, block, m->ff) + operand_bytes(m, m->linear, block, dim) +
-                        2 * operand_bytes(m, m->linear, block, m->inner);
+    const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) + product_bytes(m, block, m->ff) +
+                        product_bytes(m, block, dim) + 2 * product_bytes(m, block, m->inner);
     const size_t output = block * (2 * m->mels + dim) * sizeof(float) + operand_bytes(m, m->output, block, dim);
     const size_t input = block * dim * sizeof(float) + operand_bytes(m, m->input.type, block, m->mels);
     const size_t width = dim / CONV_GROUPS,

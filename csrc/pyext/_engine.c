@@ -28,11 +28,11 @@ static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_erro
 }
 
 /* 0, or -1 with an exception. */
-static int take_samples(PyObject *samples, Py_buffer *buffer) {
-    if (PyObject_GetBuffer(samples, buffer, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0) return -1;
+static int take_floats(PyObject *values, const char *name, Py_buffer *buffer) {
+    if (PyObject_GetBuffer(values, buffer, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0) return -1;
     if (buffer->ndim == 1 && buffer->format && strcmp(buffer->format, "f") == 0) return 0;
     PyBuffer_Release(buffer);
-    PyErr_SetString(PyExc_TypeError, "samples must be a one-dimensional, contiguous float32 buffer");
+    PyErr_Format(PyExc_TypeError, "%s must be a one-dimensional, contiguous float32 buffer", name);
     return -1;
 }
 
@@ -152,7 +152,7 @@ static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kw
         return refuse_overflow();
     ishow_voice voice = {.id = id.utf8, .text = text.utf8, .language = language.utf8, .sample_rate = sample_rate};
     if (samples != Py_None) {
-        if (take_samples(samples, &buffer) != 0) return NULL;
+        if (take_floats(samples, "samples", &buffer) != 0) return NULL;
         voice.samples = buffer.buf;
         voice.length = (size_t)buffer.len / sizeof(float);
     }
@@ -222,27 +222,10 @@ static void notify_fd(void *user) {
     (void)ignored;
 }
 
-static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"text", "voice", "early", "priority", "deadline", "notify", "open", NULL};
-    engine_object *self = (engine_object *)object;
-    ishow_request request = ishow_request_default();
+/* notify: a file descriptor, below 0: none. */
+static PyObject *submit(engine_object *self, const ishow_request *request, int notify) {
     ishow_error error = {0};
     ishow_status status;
-    text_argument text = {.field = "text"}, voice = {.field = "voice_id"};
-    int notify = -1;
-    PyObject *given_text, *given_voice = Py_None; /* borrowed */
-    PyObject *rest = split_options(Py_TYPE(self), kwargs, &ishow_request_fields, 0, &request);
-    const int fed = rest ? pyext_take_fields(&ishow_feed_fields, rest, 0, &request, &error) : 0;
-    const int good =
-        rest && !fed &&
-        PyArg_ParseTupleAndKeywords(args, rest, "O|O$pidip:submit", names, &given_text, &given_voice, &request.early,
-                                    &request.priority, &request.deadline, &notify, &request.open) &&
-        pyext_take_text(given_text, &text) && pyext_take_text_or_none(given_voice, &voice);
-    Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
-    if (fed && !PyErr_Occurred()) return raise(Py_TYPE(self), error.status, &error);
-    if (!good) return refuse_overflow();
-    request.text = text.utf8;
-    request.voice = voice.utf8;
     PyTypeObject *type = (PyTypeObject *)state_of(Py_TYPE(self))->utterance_type; /* borrowed */
     utterance_object *utterance = (utterance_object *)type->tp_alloc(type, 0);
     if (!utterance) return NULL;
@@ -258,7 +241,7 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS status =
-        ishow_engine_submit(self->engine, &request, notify < 0 ? NULL : notify_fd, (void *)(intptr_t)utterance->notify,
+        ishow_engine_submit(self->engine, request, notify < 0 ? NULL : notify_fd, (void *)(intptr_t)utterance->notify,
                             &utterance->utterance, &error);
     Py_END_ALLOW_THREADS leave(self);
     if (status) {
@@ -266,8 +249,47 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
         Py_DECREF(utterance);
         return raise(Py_TYPE(self), status, &error);
     }
-    utterance->owner = Py_NewRef(object);
+    utterance->owner = Py_NewRef((PyObject *)self);
     return (PyObject *)utterance;
+}
+
+static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"text", "voice", "early", "priority",   "deadline", "notify",
+                            "open", "times", "noise", "trajectory", NULL};
+    engine_object *self = (engine_object *)object;
+    ishow_request request = ishow_request_default();
+    ishow_error error = {0};
+    text_argument text = {.field = "text"}, voice = {.field = "voice_id"};
+    int notify = -1;
+    PyObject *given_text, *given_voice = Py_None, *times = Py_None, *noise = Py_None; /* borrowed */
+    PyObject *result = NULL;
+    Py_buffer of_times = {0}, of_noise = {0};
+    ishow_sampler_input input = {0};
+    PyObject *rest = split_options(Py_TYPE(self), kwargs, &ishow_request_fields, 0, &request);
+    const int fed = rest ? pyext_take_fields(&ishow_feed_fields, rest, 0, &request, &error) : 0;
+    const int good = rest && !fed &&
+                     PyArg_ParseTupleAndKeywords(args, rest, "O|O$pidipOOp:submit", names, &given_text, &given_voice,
+                                                 &request.early, &request.priority, &request.deadline, &notify,
+                                                 &request.open, &times, &noise, &input.trajectory) &&
+                     pyext_take_text(given_text, &text) && pyext_take_text_or_none(given_voice, &voice);
+    Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
+    if (fed && !PyErr_Occurred()) return raise(Py_TYPE(self), error.status, &error);
+    if (!good) return refuse_overflow();
+    request.text = text.utf8;
+    request.voice = voice.utf8;
+    if ((times != Py_None && take_floats(times, "times", &of_times) != 0) ||
+        (noise != Py_None && take_floats(noise, "noise", &of_noise) != 0))
+        goto done;
+    input.times = of_times.buf;
+    input.n_times = (size_t)of_times.len / sizeof(float);
+    input.noise = of_noise.buf;
+    input.n_noise = (size_t)of_noise.len / sizeof(float);
+    if (input.times || input.noise || input.trajectory) request.sampler = &input;
+    result = submit(self, &request, notify);
+done:
+    if (of_times.obj) PyBuffer_Release(&of_times);
+    if (of_noise.obj) PyBuffer_Release(&of_noise);
+    return result;
 }
 
 static PyObject *engine_info(PyObject *object, PyObject *unused) {
@@ -390,7 +412,7 @@ static PyObject *check_reference(PyObject *module, PyObject *args) {
     ishow_status status;
     text_argument text = {.field = "text"};
     if (!PyArg_ParseTuple(args, "OiO&:check_reference", &samples, &pcm.sample_rate, pyext_take_text, &text) ||
-        take_samples(samples, &buffer) != 0)
+        take_floats(samples, "samples", &buffer) != 0)
         return NULL;
     pcm.samples = buffer.buf;
     pcm.length = (size_t)buffer.len / sizeof(float);

@@ -123,6 +123,22 @@ static PyObject *utterance_words(PyObject *object, PyObject *unused) {
     return list;
 }
 
+static PyObject *utterance_trajectory(PyObject *object, PyObject *args) {
+    utterance_object *self = (utterance_object *)object;
+    ishow_trajectory t = {0}; /* its arrays live as long as the utterance */
+    ishow_error error = {0};
+    Py_ssize_t part = 0;
+    if (!PyArg_ParseTuple(args, "n:trajectory", &part)) return NULL;
+    const ishow_status status = ishow_utterance_trajectory(self->utterance, (size_t)part, &t, &error);
+    if (status) return raise_status(state_of(Py_TYPE(self))->from_status, status, &error);
+    const size_t size = sizeof *t.states, made = (t.frames - t.ref_frames) * t.mels;
+    return Py_BuildValue(
+        "(nnnNNN)", (Py_ssize_t)t.frames, (Py_ssize_t)t.ref_frames, (Py_ssize_t)t.mels,
+        PyByteArray_FromStringAndSize((const char *)t.times, (Py_ssize_t)(t.n_states * size)),
+        PyByteArray_FromStringAndSize((const char *)t.states, (Py_ssize_t)(t.n_states * t.frames * t.mels * size)),
+        PyByteArray_FromStringAndSize((const char *)t.mel, (Py_ssize_t)(made * size)));
+}
+
 static PyObject *utterance_cancel(PyObject *object, PyObject *unused) {
     (void)unused;
     utterance_object *self = (utterance_object *)object;
@@ -169,6 +185,9 @@ static PyMethodDef utterance_methods[] = {
     {"end", utterance_end, METH_NOARGS, "The text is complete."},
     {"words", utterance_words, METH_NOARGS,
      "[(start, end, offset, length), ...]: words that begin in the last piece, seconds and characters."},
+    {"trajectory", utterance_trajectory, METH_VARARGS,
+     "trajectory(part, /)\n--\n\n(frames, ref_frames, mels, times, states, mel) of a finished part; arrays as float32 "
+     "bytes."},
     {"cancel", utterance_cancel, METH_NOARGS, "Stop at the next step; next() then raises ECANCELLED."},
     {"timings", utterance_timings, METH_NOARGS, "Seconds spent where, seed, sample rate."},
     {"progress", utterance_progress, METH_NOARGS, "0 to 1, by steps taken."},

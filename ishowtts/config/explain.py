@@ -13,8 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigError
+from ..model import recipe
+from ..model.compile import DEFAULT_PRECISION
 from ..voices import VOICE_ID
 from .reading import Keys, shown
+from .sections import DEVICE, KNOWN, PRECISION
 
 
 def node_at(schema: dict[str, Any], keys: Iterable[str]) -> dict[str, Any] | None:
@@ -50,6 +53,10 @@ def _expected(node: Mapping[str, Any]) -> str:
         )
     if node.get("pattern") == VOICE_ID:
         return "made of letters, digits, '.', '_' and '-', at most 64"
+    if node.get("pattern") == PRECISION:
+        return f"one of {', '.join((DEFAULT_PRECISION, *KNOWN))}, {recipe.PREFIX}FILE"
+    if node.get("pattern") == DEVICE:
+        return "auto, cpu, cuda or cuda:N"
     return {
         "boolean": "true or false",
         "string": "a text that is not empty",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
 
@@ -13,7 +13,9 @@ from .. import fields as _fields
 from .. import folders
 from .._engine import DEFAULTS as D
 from ..errors import ConfigError, TextError
-from ..model.compile import DEFAULT_PRECISION
+from ..model import recipe
+from ..model.compile import DEFAULT_PRECISION, TORCH_PRECISIONS
+from ..model.native import PRECISIONS
 from ..voices import VOICE_ID
 
 _MEBIBYTE = 1 << 20
@@ -23,6 +25,11 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 ChatName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # a part of a subject of NATS: no dots
 
 Backend = Literal["auto", "cuda", "native", "package", "eager", "compile"]
+THREADS_MAX = 1024
+KNOWN = tuple(dict.fromkeys((*TORCH_PRECISIONS, *PRECISIONS)))
+"""Precisions of all backends; there are recipes besides."""
+DEVICE = r"^(auto|cpu|cuda(:\d{1,3})?)$"
+PRECISION = rf"^({'|'.join((DEFAULT_PRECISION, *KNOWN))}|{recipe.PREFIX}.+)$"
 BACKENDS: tuple[str, ...] = get_args(Backend)
 """Names of the backends, as `Engine.load` takes them."""
 
@@ -140,11 +147,9 @@ class ModelSettings(Section):
     """The model and how it is run."""
 
     name: Text = Field("demo", description="demo, a folder, a checkpoint, F5TTS_v1_Base, or hf://owner/repository/path")
-    precision: Literal["auto", "fp32", "bf16", "int8-dynamic", "int8-static"] = (
-        Field(  # auto and model.native.PRECISIONS
-            cast(Any, DEFAULT_PRECISION),
-            description="of weights and products; auto: bf16 where processor or GPU multiply it faster than fp32",
-        )
+    precision: Annotated[str, StringConstraints(pattern=PRECISION)] = Field(
+        DEFAULT_PRECISION,
+        description="of weights and products; auto: bf16 where processor or GPU multiply it faster than fp32",
     )
     backend: Backend = Field(
         "auto",
@@ -152,10 +157,14 @@ class ModelSettings(Section):
         "this machine, and eager until then; eager: plain PyTorch; compile: torch.compile; auto: cuda for a large "
         "model where torch can use a GPU, else native where processor and model allow it, else package",
     )
+    device: Annotated[str, StringConstraints(pattern=DEVICE)] = Field(
+        "auto",
+        description="cpu, cuda, or cuda:N for eager and compile; auto: the first GPU for the backends that use one",
+    )
     compile: Literal["background", "wait", "off"] = Field(
         "background", description="when a missing package is compiled: while serving, before serving, never"
     )
-    threads: int = Field(0, ge=0, le=1024, description="of the model; 0: as many as cores")
+    threads: int = Field(0, ge=0, le=THREADS_MAX, description="of the model; 0: as many as cores")
 
 
 def _section(name: str, fields: Iterable[_fields.Field], about: str) -> Any:

@@ -18,8 +18,8 @@ from torch import Tensor
 from ishowtts.errors import ModelError
 
 from .checkpoint import LoadedModel, load_model
-from .compile import DEFAULT_PRECISION, info, settled
-from .graphs import PRECISIONS, build
+from .compile import DEFAULT_PRECISION, TORCH_PRECISIONS, info, settled
+from .graphs import build
 
 View = memoryview
 """A writable buffer of C, fp32 or int64, of one dimension."""
@@ -67,6 +67,19 @@ def retry_out_of_memory(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def device_of(device: str) -> torch.device:
+    """The device that "auto" (the first GPU, else the processor), "cpu", "cuda" or "cuda:N" names.
+
+    ModelError, ENOTFOUND: torch finds no such GPU.
+    """
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    found = torch.device("cuda", int(device.partition(":")[2] or 0))
+    if not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count():
+        raise ModelError(f"torch finds no GPU for the device {device}.", status="ENOTFOUND", field="device")
+    return found
+
+
 def settled_on(device: torch.device, precision: str | None) -> str:
     """`precision`, or for "auto" and None the fastest of bf16 and fp32 on a device."""
     if precision not in (None, DEFAULT_PRECISION) or device.type == "cpu":
@@ -77,18 +90,21 @@ def settled_on(device: torch.device, precision: str | None) -> str:
 class TorchBackend:
     """A loaded model with the functions of `ishow_backend` (csrc/model/model.h).
 
-    `model`: a reference or a loaded model. `precision`: "fp32" or "bf16", None for the faster one. `compile`: run step
-    and vocoder through torch.compile. `threads`: of the processor, 0 for torch's choice. Calls come from one thread at
-    a time. ModelError: model or precision cannot be used.
+    `model`: a reference or a loaded model. `precision`: "fp32", "bf16" or "fp16", None for the faster one of the first
+    two. `compile`: run step and vocoder through torch.compile. `threads`: of the processor, 0 for torch's choice.
+    `device`: as `device_of`. Calls come from one thread at a time. ModelError: model, precision or device cannot be
+    used.
     """
 
     def __init__(
-        self, model: str | Path | LoadedModel, precision: str | None = None, compile: bool = False, threads: int = 0
-    ) -> None:
-        self.device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+        self, model: str | Path | LoadedModel, precision: str | None = None, compile: bool = False, threads: int = 0,
+        device: str = "auto",
+    ) -> None:  # fmt: skip
+        self.device = device_of(device)
         precision = settled_on(self.device, precision)
-        if precision not in PRECISIONS:
-            raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}.", status="EINVAL", field="precision")
+        if precision not in TORCH_PRECISIONS:
+            known = ", ".join(TORCH_PRECISIONS)
+            raise ModelError(f"precision must be one of {known}.", status="EINVAL", field="precision")
         loaded = model if isinstance(model, LoadedModel) else load_model(model)
         self.config = loaded.config
         self.threads, self._thread = threads, 0
@@ -98,7 +114,7 @@ class TorchBackend:
             "max_rows": 1 if self.device.type == "cpu" else CUDA_ROWS,
         }
         self.graphs: dict[str, Any] = {}
-        for name, graph in build(loaded, "bf16" if precision == "bf16" else "fp32").items():
+        for name, graph in build(loaded, precision).items():
             graph = graph.to(self.device)
             heavy = compile and name in ("step", "vocode")
             self.graphs[name] = torch.compile(graph, dynamic=True) if heavy else graph

@@ -39,9 +39,11 @@ if TYPE_CHECKING:
 
     from .checkpoint import LoadedModel
 
-FORMAT = 2
+FORMAT = 3
 PRECISIONS = ("fp32", "bf16")
-"""Precisions of packages and of the backends that run PyTorch."""
+"""Precisions of packages."""
+TORCH_PRECISIONS = (*PRECISIONS, "fp16")
+"""Precisions of the backends that run PyTorch."""
 DEFAULT_PRECISION = "auto"
 MIN_FRAMES = MIN_TOKENS = MIN_TIMES = 2
 """Smallest sizes that a package takes; torch.export treats 0 and 1 as constants."""
@@ -65,6 +67,8 @@ def info(config: ModelConfig, precision: str, content_hash: str) -> dict[str, An
         "n_fft": config.mel.n_fft,
         "hop": config.mel.hop,
         "n_mels": config.mel.n_mels,
+        "mel_mean": float(config.mel.mean),
+        "mel_std": float(config.mel.std),
         "dim": config.dit.dim,
         "mod_width": config.dit.modulation,
         "text_layout": config.dit.text_layout,

@@ -3,14 +3,13 @@
     B rows · S tokens · T frames · N phones · D dim · M modulation width
 
 A graph is a module from tensors to one tensor, so that C can call it in a compiled package. Inputs and results are
-fp32. In precision "bf16" weights and activations of the transformer's and the vocoder's blocks are bfloat16; their
-residual streams, the modulation, the text part and the update of x_t stay fp32.
+fp32. In precision "bf16" or "fp16" weights and activations of the transformer's and the vocoder's blocks have 16 bits;
+their residual streams, the modulation, the text part and the update of x_t stay fp32.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +20,8 @@ from .dit import DiT
 from .duration import DurationPredictor
 from .vocos import Vocos
 
-Precision = Literal["fp32", "bf16"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""Types of the blocks by precision, where they are not fp32."""
 
 
 class Encode(nn.Module):
@@ -116,12 +115,15 @@ class Durations(nn.Module):
         return out.exp()
 
 
-def build(model: LoadedModel, precision: Precision = "fp32") -> dict[str, nn.Module]:
-    """The graphs of a model by name: "encode", "modulate", "step", "vocode", and "durations" if it predicts them."""
+def build(model: LoadedModel, precision: str = "fp32") -> dict[str, nn.Module]:
+    """The graphs of a model by name: "encode", "modulate", "step", "vocode", and "durations" if it predicts them.
+
+    `precision`: one of `compile.TORCH_PRECISIONS`.
+    """
     mel = model.config.mel
     dit, vocos = model.dit, model.vocos
-    if precision == "bf16":
-        dit, vocos = _bf16_dit(dit), _bf16_vocos(vocos)
+    if precision in HALVES:
+        dit, vocos = _half_dit(dit, HALVES[precision]), _half_vocos(vocos, HALVES[precision])
     graphs: dict[str, nn.Module] = {
         "encode": Encode(model.dit, mel),
         "modulate": Modulate(model.dit),
@@ -133,8 +135,8 @@ def build(model: LoadedModel, precision: Precision = "fp32") -> dict[str, nn.Mod
     return {name: graph.eval().requires_grad_(False) for name, graph in graphs.items()}
 
 
-def _bf16_dit(dit: DiT) -> DiT:
-    """A copy whose blocks are bf16; modules of text, time and modulation are shared with `dit` and fp32."""
+def _half_dit(dit: DiT, dtype: torch.dtype) -> DiT:
+    """A copy whose blocks have 16 bits; modules of text, time and modulation are shared with `dit` and fp32."""
     shared: list[nn.Module] = [dit.text_embed, dit.time_embed, dit.rotary_embed, dit.norm_out]
     shared += [dit.guidance_embed] if dit.guidance_embed is not None else []
     shared += [block.attn_norm for block in dit.blocks]
@@ -142,14 +144,14 @@ def _bf16_dit(dit: DiT) -> DiT:
     keep = {id(p) for module in shared for p in module.parameters()}
     for parameter in out.parameters():
         if id(parameter) not in keep:
-            parameter.data = parameter.data.bfloat16()
+            parameter.data = parameter.data.to(dtype)
     return out
 
 
-def _bf16_vocos(vocos: Vocos) -> Vocos:
-    """A copy with bf16 blocks; the last norm and the head stay fp32, because phases need the precision."""
+def _half_vocos(vocos: Vocos, dtype: torch.dtype) -> Vocos:
+    """A copy whose blocks have 16 bits; the last norm and the head stay fp32, because phases need the precision."""
     out = copy.deepcopy(vocos)
     for name, parameter in out.backbone.named_parameters():
         if not name.startswith("final_layer_norm"):
-            parameter.data = parameter.data.bfloat16()
+            parameter.data = parameter.data.to(dtype)
     return out

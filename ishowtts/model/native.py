@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 from ishowtts.folders import cache_dir
 
-from . import calibration
-from .compile import PRECISIONS as TORCH_PRECISIONS
+from . import calibration, recipe
+from .compile import PRECISIONS as PACKAGE_PRECISIONS
 from .compile import info
 from .config import ModelConfig
 from .source import ModelSource
@@ -19,8 +20,13 @@ from .weights import for_native
 
 CALIBRATED = "int8-static"
 """The precision that needs a calibration (calibration.py)."""
-PRECISIONS = (*TORCH_PRECISIONS, "int8-dynamic", CALIBRATED)
-"""Precisions of the native backend."""
+PRECISIONS = (*PACKAGE_PRECISIONS, "int8-dynamic", CALIBRATED)
+"""Precisions of the native backend that have a name of their own."""
+
+
+def is_known(precision: str) -> bool:
+    """Whether it is one of `PRECISIONS` or "recipe:FILE" (recipe.py)."""
+    return precision in PRECISIONS or (precision.startswith(recipe.PREFIX) and precision != recipe.PREFIX)
 
 
 PACKED_BYTES = 32 << 20
@@ -40,7 +46,8 @@ def why_not(source: ModelSource) -> str | None:
 def native_json(source: ModelSource, precision: str) -> str:
     """The JSON that `ishow_native_open` takes, for a model for which `why_not` is None.
 
-    ModelError: the precision needs a calibration that does not exist, or weights cannot be read; MissingPackage: a
+    `precision`: `is_known`. ModelError: it needs a calibration that does not exist, its recipe cannot be used, or
+    weights cannot be read; MissingPackage: a
     weight file must be converted first, which needs torch.
     """
     source = for_native(source)
@@ -50,7 +57,11 @@ def native_json(source: ModelSource, precision: str) -> str:
     duration = None
     if config.duration is not None and source.duration is not None:
         duration = {**dataclasses.asdict(config.duration), "file": str(source.duration)}
-    content_hash, calibrated = source.content_hash(), None
+    content_hash, calibrated, products = source.content_hash(), None, None
+    if precision.startswith(recipe.PREFIX):
+        path = Path(precision.removeprefix(recipe.PREFIX)).expanduser()
+        precision, products = recipe.PREFIX[:-1], recipe.formats(recipe.read(path), config.dit.depth)
+        content_hash = recipe.content_hash(content_hash, products)
     if precision == CALIBRATED:
         path = calibration.needed(source)
         calibrated = {"file": str(path), "model": content_hash}
@@ -58,6 +69,7 @@ def native_json(source: ModelSource, precision: str) -> str:
     return json.dumps({
         "info": info(config, precision, content_hash),
         "calibration": calibrated,
+        "recipe": products,
         "dit": dit,
         "mel": {"mean": float(config.mel.mean), "std": float(config.mel.std)},
         "vocos": dataclasses.asdict(config.vocos),

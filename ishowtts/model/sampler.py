@@ -29,26 +29,26 @@ EPSS: dict[int, tuple[int, ...]] = {
 """Times in units of 1/32 by number of steps; other numbers of steps have the uniform grid."""
 
 
-def time_grid(nfe: int, sway: float | None, grid: Grid = "epss") -> Tensor:
-    """Times [nfe + 1] from 0 to 1, fp32.
+def time_grid(nfe: int, sway: float | None, grid: Grid = "epss", device: torch.device | str | None = None) -> Tensor:
+    """Times [nfe + 1] from 0 to 1, fp32, on a device (None: torch's default).
 
     `sway`: s of t + s (cos(πt/2) - 1 + t), usually -1, which moves steps towards the start; None: not applied.
     ValueError: nfe < 1.
     """
     if nfe < 1:
         raise ValueError("nfe must be at least 1")
-    t = torch.linspace(0, 1, nfe + 1)
+    t = torch.linspace(0, 1, nfe + 1, device=device)
     if grid == "epss" and nfe in EPSS:
-        t = torch.tensor(EPSS[nfe], dtype=torch.float32) / 32
+        t = torch.tensor(EPSS[nfe], dtype=torch.float32, device=device) / 32
     return t if sway is None else t + sway * (torch.cos(torch.pi / 2 * t) - 1 + t)
 
 
-def average_index(tokens: int, frames: int) -> Tensor:
+def average_index(tokens: int, frames: int, device: torch.device | str | None = None) -> Tensor:
     """The token of each frame [frames], with frames shared out evenly; the last tokens get one more of the rest."""
     share, rest = divmod(frames, tokens)
-    counts = torch.full((tokens,), share)
+    counts = torch.full((tokens,), share, device=device)
     counts[tokens - rest :] += 1
-    return torch.repeat_interleave(torch.arange(tokens), counts)
+    return torch.repeat_interleave(torch.arange(tokens, device=device), counts)
 
 
 @torch.no_grad()
@@ -60,10 +60,11 @@ def sample(
     frames: Sequence[int],
     noise: Tensor,
     *,
-    nfe: int,
+    nfe: int | None = None,
     cfg: float,
-    sway: float | None,
+    sway: float | None = None,
     grid: Grid = "epss",
+    times: Tensor | None = None,
     solver: Solver = "euler",
     guidance_interval: tuple[float, float] = (0.0, 1.0),
     short_guidance: bool = False,
@@ -77,16 +78,24 @@ def sample(
 
     cond [B,Tc,mel]: standardised log-mel of the reference. tokens [B,S] int64: ids + 1, 0 for filler. ref_frames,
     frames: frames of the reference and of the whole row, for each row; T is the longest row. noise [B,T,mel]: x at
-    t = 0. index, phase [B,T]: as in `DiT.spread` (average layout: computed here if None).
+    t = 0, on whose device everything is computed. index, phase [B,T]: as in `DiT.spread` (average layout: computed here
+    if None).
+
+    times [steps + 1]: from 0 to 1; None: `time_grid(nfe, sway, grid)`.
 
     cfg: strength of guidance, applied where guidance_interval[0] <= t < guidance_interval[1]. short_guidance: the
     unconditional branch leaves out the frames of the reference, which then follow the conditional velocity.
     embedded_guidance: a guidance-conditioned network computes the guided velocity in one pass if it takes `cfg`.
     first: the step to begin with; `noise` is then x at its time. watch(i, x): called before step i and at the end.
     """
-    rows, length = len(frames), max(frames)
+    if times is None:
+        if nfe is None:
+            raise ValueError("nfe or times must be given")
+        times = time_grid(nfe, sway, grid, noise.device)
+    times, nfe = times.to(noise.device), len(times) - 1
+    rows, length, device = len(frames), max(frames), noise.device
     layout = dit.config.text_layout
-    known = torch.zeros(rows, length, dtype=torch.bool)
+    known = torch.zeros(rows, length, dtype=torch.bool, device=device)
     branches: tuple[list[Tensor], list[Tensor]] = ([], [])
     whole = noise.new_zeros(rows, length, dit.n_mels)
     for b, (reference, n) in enumerate(zip(ref_frames, frames, strict=True)):
@@ -95,22 +104,21 @@ def sample(
         own = tokens[b : b + 1] if layout == "aligned" else F.pad(tokens[b : b + 1], (0, n - tokens.shape[1]))
         places = None if index is None else index[b : b + 1, :n]
         if layout == "average" and places is None:
-            places = average_index(int((own != 0).sum()), n)[None]
+            places = average_index(int((own != 0).sum()), n, device)[None]
         inside = None if phase is None else phase[b : b + 1, :n]
         for drop, out in zip((False, True), branches, strict=True):
-            dropped = torch.tensor([drop])
+            dropped = torch.tensor([drop], device=device)
             text = dit.spread(dit.embed_text(own, dropped), places, inside, dropped)
             given = torch.zeros_like(whole[b : b + 1, :n]) if drop else whole[b : b + 1, :n]
             out.append(F.pad(dit.condition(given, text), (0, 0, 0, length - n)))
     h = torch.cat((*branches[0], *branches[1]))
-    mask = torch.arange(length) < torch.tensor(list(frames))[:, None]
-    times = time_grid(nfe, sway, grid)
+    mask = torch.arange(length, device=device) < torch.tensor(list(frames), device=device)[:, None]
     both = None if bool(mask.all()) else torch.cat((mask, mask))
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         guided = guidance_interval[0] <= float(t) < guidance_interval[1]
         if guided and embedded_guidance and 0 < cfg <= dit.config.guidance_max:
-            mod = dit.modulation(t[None], torch.tensor([cfg])).expand(rows, -1)
+            mod = dit.modulation(t[None], torch.tensor([cfg], device=device)).expand(rows, -1)
             return dit.velocity(x, h[:rows], mod, None if both is None else mask).float() * mask[..., None]
         mod = dit.modulation(t[None]).expand(2 * rows, -1)
         vc, vu = dit.velocity(torch.cat((x, x)), h, mod, both).float().chunk(2)

@@ -18,6 +18,8 @@ from .settings import BASELINE, NAMES, OPTIONS, SWITCH, Setting, setting, settin
 OUT = "sweep-out"
 REPORT = {"nfe": "5,6,7", "precision": "fp32,bf16,int8-dynamic", "prompt_cache": "off,on"}
 """The axes of `--report`."""
+OF_SPEAKER = ("threads", "voice")
+"""Axes whose options one value leaves to the configuration, so that it holds for the baseline as well."""
 
 
 def _axis(name: str) -> str:
@@ -42,7 +44,7 @@ def parser(prog: str) -> Parser:
         prog=prog,
         description="Speak sentences with many settings and compare quality and speed. Lists have commas.",
     )
-    for name in NAMES:
+    for name in (name for name in NAMES if name not in OF_SPEAKER):
         default = str(getattr(Setting(), name))
         p.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"{_axis(name)} (default: %(default)s)")
     p.add_argument(
@@ -56,7 +58,7 @@ def parser(prog: str) -> Parser:
         "--texts", metavar="FILE", type=Path, default=sources.SENTENCES, help="sentences, one a line, or `name|text`"
     )
     p.add_argument("--sentences", type=int, metavar="N", help="only the first N of them")
-    add_speaker(p)
+    add_speaker(p, lists=True)
     p.add_argument("--jobs", type=int, help="processes that measure the clips (default: one per core)")
     p.add_argument("--measure", default=",".join(Plan.groups), help=f"of {','.join(GROUPS)} (default: %(default)s)")
     listeners.add_options(p)
@@ -98,9 +100,13 @@ def plan_of(options: argparse.Namespace) -> Plan:
     texts = sources.texts(options.texts)
     if options.sentences is not None:
         texts = dict(list(texts.items())[: max(options.sentences, 1)])
-    lists = {name: getattr(options, name) for name in NAMES}
+    lists = {name: getattr(options, name) for name in NAMES if name not in OF_SPEAKER}
+    for name in OF_SPEAKER:
+        if "," in (given := getattr(options, name) or ""):
+            lists[name] = given
+            setattr(options, name, None)
     for name, wanted in REPORT.items():
-        if options.report and lists[name] == str(getattr(Setting(), name)):  # an axis that is given stays
+        if options.report and lists.get(name) == str(getattr(Setting(), name)):  # an axis that is given stays
             lists[name] = wanted
     return Plan(
         settings(options.skip, **lists),

@@ -8,6 +8,7 @@ plan computes only what is new.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -34,7 +35,7 @@ from ishowtts.quality.listeners import identity
 from ishowtts.quality.measure import Judges, Scorer
 from ishowtts.voices import Voice
 
-from .settings import BASELINE, Setting
+from .settings import AUTO, BASELINE, Setting
 
 if TYPE_CHECKING:
     from ishowtts.config import Config
@@ -48,7 +49,8 @@ FORMAT = 4
 class Plan:
     """What a sweep speaks: every setting, sentence (by name) and seed from 0 to `seeds` - 1, and how it is scored.
 
-    `config`: model, threads and the voice, which is the default one; precision and sampling are those of each setting.
+    `config`: the model, and voice and threads where a setting does not name them; precision and sampling are those of
+    each setting.
     `baseline`: is spoken too. `groups`, `judges`: as in `quality.measure.Scorer`. ConfigError: there is no setting, or
     `seeds` is not 1 to 1000.
     """
@@ -67,15 +69,21 @@ class Plan:
         if not 1 <= self.seeds <= 1000:
             raise ConfigError(f"seeds must be from 1 to 1000, not {self.seeds}", field="seeds")
 
-    @property
-    def voice(self) -> Voice:
-        """The voice that speaks. ConfigError: the model has none."""
-        for voice in self.config.load_voices():
-            if self.config.default_voice in (None, voice.id):
-                return voice
-        raise ConfigError(
-            f"model {self.config.model.name} has no voices; add [[voices]] to the configuration", field="voices"
-        )
+    def voices(self) -> dict[str, Voice]:
+        """The voice of each value of the axis. ConfigError: the model has no voices, or not one of these."""
+        found = self.config.load_voices()
+        if not found:
+            raise ConfigError(
+                f"model {self.config.model.name} has no voices; add [[voices]] to the configuration", field="voices"
+            )
+        known = {voice.id: voice for voice in found}
+        chosen = {}
+        for name in dict.fromkeys(one.voice for one in self.all_settings):
+            own = (self.config.default_voice or found[0].id) if name == AUTO else name
+            if own not in known:
+                raise ConfigError(f"there is no voice {own!r}; there are {', '.join(known)}", field="voice")
+            chosen[name] = known[own]
+        return chosen
 
     @property
     def all_settings(self) -> list[Setting]:
@@ -88,6 +96,7 @@ class Item:
     """A clip of a plan; `key`: the hash of what produces it, `folder`: where its files are."""
 
     setting: Setting
+    voice: Voice
     name: str
     text: str
     seed: int
@@ -134,9 +143,9 @@ def _program() -> list[str]:
     return [VERSION, BUILD, sources.hexdigest()]
 
 
-def _engine_of(one: Setting) -> tuple[str, str]:
+def _engine_of(one: Setting) -> tuple[str, str, int | str]:
     """What settings that share an engine have in common."""
-    return one.precision, one.backend
+    return one.precision, one.backend, one.threads
 
 
 def _place(backend: str) -> dict[str, str]:
@@ -153,48 +162,62 @@ def _place(backend: str) -> dict[str, str]:
     return {"engine": backend, "device": device, "machine": f"{name} x{os.cpu_count()}"}
 
 
-def _items(plan: Plan, voice: Voice, folder: Path, made_by: Mapping[tuple[str, str], Any]) -> list[Item]:
+def _items(
+    plan: Plan, voices: Mapping[str, Voice], folder: Path, made_by: Mapping[tuple[str, str, int | str], Any]
+) -> list[Item]:
     """The clips of a plan; the sections of the configuration that an engine reads are part of their keys."""
-    common = [
-        FORMAT,
-        _program(),
-        _identity(voice),
-        plan.config.model_dump(mode="json", include={"model", "sampling", "engine"}),
-    ]
+    common = [FORMAT, _program(), plan.config.model_dump(mode="json", include={"model", "sampling", "engine"})]
+    spoken_by = {name: _identity(voice) for name, voice in voices.items()}
+
+    def key(one: Setting, text: str, seed: int) -> str:
+        return _hash([*common, spoken_by[one.voice], made_by[_engine_of(one)], asdict(one), text, seed])
+
     return [
-        Item(one, name, text, seed, _hash([*common, made_by[_engine_of(one)], asdict(one), text, seed]), folder)
+        Item(one, voices[one.voice], name, text, seed, key(one, text, seed), folder)
         for name, text in plan.texts.items()
         for seed in range(plan.seeds)
         for one in plan.all_settings
     ]
 
 
-def _speak(engine: Engine, voice: Voice, item: Item) -> None:
-    speech = engine.speak(item.text, voice.id, seed=item.seed, **item.setting.engine)
+def _speak(engine: Engine, item: Item) -> None:
+    speech = engine.speak(item.text, item.voice.id, seed=item.seed, **item.setting.engine)
     _write(item.audio, _audio.encode(speech.samples, speech.sample_rate, "flac"))
     took = {name: speech.timings[name] for name in ("total", "model", "first_audio", "chunks", "retries")}  # type: ignore[literal-required]
     place = _place(engine.info["backend"])
     _write(item.facts, json.dumps({**took, "audio": speech.seconds, **place}).encode())
 
 
-_scorer: Scorer | None = None
-_reference: Clip | None = None
+_judges = Judges()
+_scorers: dict[tuple[tuple[str, ...], str | None], Scorer] = {}
 
 
-def _start_scoring(groups: Sequence[str], judges: Judges, language: str | None, reference: Clip | None) -> None:
+def _groups(groups: Sequence[str], voice: Voice) -> tuple[str, ...]:
+    """The groups of measures for a voice: one without a clip has no similarity."""
+    return tuple(group for group in groups if group != "similarity" or voice.audio is not None)
+
+
+def _start_scoring(judges: Judges) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the process that waits ends this one
-    global _scorer, _reference
+    global _judges
     import torch
 
     torch.set_num_threads(1)
-    _scorer, _reference = Scorer(groups, judges, language), reference
+    _judges = judges
 
 
-def _score(item: Item, judged: str) -> None:
-    assert _scorer is not None
-    row = _scorer(clips.read(item.audio, item.text), voice=_reference)
+def _score(item: Item, groups: tuple[str, ...], judged: str) -> None:
+    own = groups, item.voice.language
+    if own not in _scorers:
+        _scorers[own] = Scorer(groups, _judges, item.voice.language)
+    row = _scorers[own](clips.read(item.audio, item.text), voice=_reference(item.voice))
     row["clip"] = item.name
     _write(item.score(judged), json.dumps(row, ensure_ascii=False).encode())
+
+
+@functools.cache
+def _reference(voice: Voice) -> Clip | None:
+    return None if voice.audio is None else clips.read(voice.audio, voice.text)
 
 
 def _progress(things: Iterable[Any], total: int, what: str) -> Iterator[Any]:
@@ -208,55 +231,57 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
 
     Columns: setting (its name) and its fields, sentence, text, seed, the measures of `quality`, model_seconds,
     total_seconds, first_audio, rtf (total seconds for a second of audio), engine (the backend that ran), device,
-    machine, file, threads (0: all cores). `jobs`: number of processes that
-    measure the clips, None: one for each core. IshowError: the model, the voice or a measure cannot be used.
+    machine, file; threads (0: all cores) and voice are those that were used. `jobs`: number of processes that measure
+    the clips, None: one for each core. IshowError: the model, the voice or a measure cannot be used.
     """
     pandas = require("pandas", "a sweep")
     folder = Path(out) / "clips"
     folder.mkdir(parents=True, exist_ok=True)
     from ishowtts.engine import open_engine
 
-    voice = plan.voice
+    voices = plan.voices()
     with ExitStack() as stack:
         engines = {}
-        for precision, backend in dict.fromkeys(map(_engine_of, plan.all_settings)):
-            used = plan.config.model.backend if backend == "auto" else backend
-            engine = open_engine(plan.config, "off", precision=precision, backend=used)
-            engines[precision, backend] = stack.enter_context(engine)
+        for kind in dict.fromkeys(map(_engine_of, plan.all_settings)):
+            precision, backend, threads = kind
+            own: dict[str, Any] = {"precision": precision}
+            own |= {} if backend == AUTO else {"backend": backend}
+            own |= {} if threads == AUTO else {"threads": threads}
+            engines[kind] = stack.enter_context(open_engine(plan.config, "off", **own))
         made_by = {name: [engine.info["content_hash"], engine.info["backend"]] for name, engine in engines.items()}
-        items = _items(plan, voice, folder, made_by)
+        items = _items(plan, voices, folder, made_by)
         todo = [item for item in items if not item.facts.is_file()]
         for kind in {_engine_of(item.setting) for item in todo}:  # the first utterance of a process is slower
-            engines[kind].speak(next(iter(plan.texts.values())), voice.id, seed=0)
+            engines[kind].speak(next(iter(plan.texts.values())), next(iter(voices.values())).id, seed=0)
         for item in _progress(todo, len(todo), "speaking"):
-            _speak(engines[_engine_of(item.setting)], voice, item)
-    reference = clips.read(voice.audio, voice.text) if voice.audio is not None else None
-    groups = [group for group in plan.groups if group != "similarity" or reference is not None]
+            _speak(engines[_engine_of(item.setting)], item)
     judges = {**asdict(plan.judges), "listener": identity(plan.judges.listener)}
-    judged = _hash([groups, judges, _program()])
-    todo = [item for item in items if not item.score(judged).is_file()]
+    measured = {voice.id: _groups(plan.groups, voice) for voice in voices.values()}
+    judged = {id: _hash([groups, judges, _program()]) for id, groups in measured.items()}
+    todo = [item for item in items if not item.score(judged[item.voice.id]).is_file()]
     if todo:
-        Scorer(groups, plan.judges, voice.language)  # reports a missing package once, not in every process
+        for voice in {item.voice for item in todo}:
+            Scorer(measured[voice.id], plan.judges, voice.language)  # reports a missing package before the processes
         workers = min(jobs or os.cpu_count() or 1, len(todo))
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            workers, context, _start_scoring, (groups, plan.judges, voice.language, reference)
-        ) as pool:
+        with ProcessPoolExecutor(workers, context, _start_scoring, (plan.judges,)) as pool:
             try:
-                waiting = [pool.submit(_score, item, judged) for item in todo]
+                waiting = [pool.submit(_score, item, measured[item.voice.id], judged[item.voice.id]) for item in todo]
                 for done in _progress(waiting, len(todo), "scoring"):
                     done.result()
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # those that have not begun
                 raise
-    return pandas.DataFrame([{**_row(item, judged, Path(out)), "threads": plan.config.model.threads} for item in items])
+    return pandas.DataFrame([_row(item, judged[item.voice.id], plan, Path(out)) for item in items])
 
 
-def _row(item: Item, judged: str, out: Path) -> dict[str, Any]:
+def _row(item: Item, judged: str, plan: Plan, out: Path) -> dict[str, Any]:
     facts, scores = json.loads(item.facts.read_bytes()), json.loads(item.score(judged).read_bytes())
     row = {
         "setting": item.setting.name,
         **asdict(item.setting),
+        "threads": plan.config.model.threads if item.setting.threads == AUTO else item.setting.threads,
+        "voice": item.voice.id,
         "sentence": item.name,
         "text": item.text,
         "seed": item.seed,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, make_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ from ishowtts.errors import ConfigError
 from ishowtts.fields import SAMPLING, Field, options, read, read_pair
 
 OPTIONS = options(SAMPLING)
-"""The axes of a sweep besides precision and backend, each with its field, or the two fields of a pair."""
+"""The axes of a sweep besides those of `PLACE`, each with its field, or the two fields of a pair."""
 SWITCH = ("off", "on")
+AUTO = "auto"
+"""The value of the axes backend, threads and voice that leaves them to the configuration."""
 
 
 def _written(parts: tuple[Field, ...], chosen: tuple[Any, ...]) -> Any:
@@ -23,10 +26,12 @@ def _written(parts: tuple[Field, ...], chosen: tuple[Any, ...]) -> Any:
 
 
 class _Setting:
-    """A setting: `precision`, `backend`, and a value for each of `OPTIONS` in the notation of the command line."""
+    """A setting: a value for each of `NAMES`, in the notation of the command line."""
 
     precision: str
     backend: str
+    threads: int | str
+    voice: str
 
     if TYPE_CHECKING:
 
@@ -40,6 +45,10 @@ class _Setting:
         parts = [self.precision, f"nfe {self.nfe}"]
         if self.backend != own.backend:
             parts.append(self.backend)
+        if self.threads != own.threads:
+            parts.append(f"{self.threads} threads")
+        if self.voice != own.voice:
+            parts.append(f"voice {self.voice}")
         for option, fields in OPTIONS.items():
             value = getattr(self, option)
             if option == "nfe" or value == getattr(own, option):
@@ -74,15 +83,22 @@ if TYPE_CHECKING:
         """`_Setting` for type checkers: a frozen, ordered dataclass whose options are keywords."""
 
         precision: str = "fp32"
-        backend: str = "auto"
+        backend: str = AUTO
+        threads: int | str = AUTO
+        voice: str = AUTO
 
-        def __init__(self, precision: str = "fp32", backend: str = "auto", **options: Any) -> None: ...
+        def __init__(
+            self, precision: str = "fp32", backend: str = AUTO, threads: int | str = AUTO, voice: str = AUTO,
+            **options: Any,
+        ) -> None: ...  # fmt: skip
 else:
     Setting = make_dataclass(
         "Setting",
         [
             ("precision", str, "fp32"),
-            ("backend", str, "auto"),
+            ("backend", str, AUTO),
+            ("threads", Any, AUTO),
+            ("voice", str, AUTO),
             *(
                 (option, Any, _written(parts, tuple(part.default for part in parts)))
                 for option, parts in OPTIONS.items()
@@ -99,10 +115,11 @@ BASELINE = Setting(nfe=32)
 
 
 def _precision(text: str) -> Iterable[str]:
-    from ishowtts.model.native import PRECISIONS
+    from ishowtts.model.native import PRECISIONS, is_known
 
-    if text not in PRECISIONS:
-        raise ConfigError(f"precision must be among {', '.join(PRECISIONS)}, not {text!r}", field="precision")
+    if not is_known(text):
+        known = ", ".join((*PRECISIONS, "recipe:FILE"))
+        raise ConfigError(f"precision must be among {known}, not {text!r}", field="precision")
     return (text,)
 
 
@@ -114,8 +131,21 @@ def _backend(text: str) -> Iterable[str]:
     return (text,)
 
 
-def _whole(field: Field, text: str) -> Iterable[int]:
-    name = field.option
+def _voice(text: str) -> Iterable[str]:
+    from ishowtts.voices import VOICE_ID
+
+    if not re.fullmatch(VOICE_ID, text):
+        raise ConfigError(f"voice must be the id of a voice, not {text!r}", field="voice")
+    return (text,)
+
+
+def _threads(text: str) -> Iterable[int | str]:
+    from ishowtts.config.sections import THREADS_MAX
+
+    return (text,) if text == AUTO else _whole("threads", 0, THREADS_MAX, text)
+
+
+def _whole(name: str, least: int, most: int, text: str) -> Iterable[int]:
     low, colon, high = text.partition(":")
     high, _, step = high.partition(":")
     try:
@@ -124,25 +154,31 @@ def _whole(field: Field, text: str) -> Iterable[int]:
         raise ConfigError(
             f"{name} must be a number, or first:last or first:last:step, not {text!r}", field=name
         ) from None
-    least, most = int(field.least or 0), int(field.most or 0)
     if not (least <= first <= last <= most and by > 0):
         raise ConfigError(f"{name} must be from {least} to {most}, not {text}", field=name)
     return range(first, last + 1, by)
 
 
+PLACE: dict[str, Callable[[str], Iterable[Any]]] = {
+    "precision": _precision,
+    "backend": _backend,
+    "threads": _threads,
+    "voice": _voice,
+}
+"""The axes that are no options of a request, each with the function that reads a value."""
+NAMES = (*PLACE, *OPTIONS)
+"""Names of the axes: `PLACE` and `OPTIONS`."""
+
+
 def _values(name: str, text: str) -> Iterable[Any]:
-    if name == "precision":
-        return _precision(text)
-    if name == "backend":
-        return _backend(text)
+    if name in PLACE:
+        return PLACE[name](text)
     parts = OPTIONS[name]
     if len(parts) > 1:
         return (_written(parts, read_pair(parts, text)),)
-    return _whole(parts[0], text) if parts[0].kind == "whole" else (_written(parts, (read(parts[0], text),)),)
-
-
-NAMES = ("precision", "backend", *OPTIONS)
-"""Names of the axes: precision, backend and `OPTIONS`."""
+    if parts[0].kind == "whole":
+        return _whole(name, int(parts[0].least or 0), int(parts[0].most or 0), text)
+    return (_written(parts, (read(parts[0], text),)),)
 
 
 def values(name: str, text: str) -> list[Any]:

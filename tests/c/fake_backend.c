@@ -219,6 +219,8 @@ ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses
                                       .n_fft = FAKE_N_FFT,
                                       .hop = FAKE_HOP,
                                       .n_mels = FAKE_MELS,
+                                      .mel_mean = FAKE_MEL_MEAN,
+                                      .mel_std = FAKE_MEL_STD,
                                       .dim = FAKE_DIM,
                                       .mod_width = FAKE_MOD,
                                       .text_layout = layout,

@@ -10,6 +10,8 @@
 #include "engine/engine.h"
 #include "model/model.h"
 
+#define FAKE_MEL_MEAN (-2.0f)
+#define FAKE_MEL_STD  3.0f
 enum { FAKE_RATE = 8000, FAKE_N_FFT = 256, FAKE_HOP = 64, FAKE_MELS = 20, FAKE_DIM = 4, FAKE_MOD = 3 };
 
 /* Settings and counters. Change settings before the engine runs or with fake_set; read counters with fake_get or after

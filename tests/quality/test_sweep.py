@@ -60,6 +60,12 @@ def test_lists_and_combinations() -> None:
     assert [one.name for one in settings(backend="auto,native", nfe="7")] == ["fp32, nfe 7", "fp32, nfe 7, native"]
     with pytest.raises(ConfigError, match="backend must be among auto, cuda, native"):
         settings(backend="abacus")
+    assert [one.name for one in settings(threads="auto,1:2", nfe="7")] == [
+        "fp32, nfe 7", "fp32, nfe 7, 1 threads", "fp32, nfe 7, 2 threads",
+    ]  # fmt: skip
+    assert [one.name for one in settings(voice="auto,lan", speed="1,1.5")] == [
+        "fp32, nfe 7", "fp32, nfe 7, speed 1.5", "fp32, nfe 7, voice lan", "fp32, nfe 7, voice lan, speed 1.5",
+    ]  # fmt: skip
     both = settings(embedded_guidance="on,off")
     assert {one.name: one.engine["embedded_guidance"] for one in both} == {
         "fp32, nfe 7": True,
@@ -86,6 +92,8 @@ def test_lists_and_combinations() -> None:
         ),
         ({"guidance_interval": "0.6"}, "guidance_interval must be FROM:TO, times from 0 to 1"),
         ({"precision": "int2"}, "precision must be among fp32, bf16"),
+        ({"threads": "2000"}, "threads must be from 0 to 1024"),
+        ({"voice": "a b"}, "voice must be the id of a voice"),
         ({"steps": "4"}, "not 'steps'"),
     ],
 )
@@ -161,8 +169,8 @@ def test_the_pareto_front() -> None:
 
 
 def keys(plan: Plan, made_by: list[str] | None = None) -> list[str]:
-    made = {(precision, "auto"): made_by or ["weights", "native"] for precision in PRECISIONS}
-    return [item.key for item in run._items(plan, plan.voice, Path(), made)]
+    made = {run._engine_of(one): made_by or ["weights", "native"] for one in plan.all_settings}
+    return [item.key for item in run._items(plan, plan.voices(), Path(), made)]
 
 
 def test_a_clip_is_kept_under_everything_that_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,6 +248,33 @@ def test_the_settings_of_a_report() -> None:
     precisions = ("fp32", "bf16", "int8-dynamic")
     assert asked() == {(p, n, kept) for p in precisions for n in (5, 6, 7) for kept in ("off", "on")}
     assert asked("--nfe", "4", "--precision", "bf16") == {("bf16", 4, "off"), ("bf16", 4, "on")}
+
+
+def test_one_voice_holds_for_the_baseline_and_several_are_an_axis() -> None:
+    def plan(*options: str) -> Plan:
+        return plan_of(parser("sweep").parse_args([*options]))
+
+    one, several = plan("--voice", "lan", "--threads", "1"), plan("--voice", "lan,owen", "--threads", "1,2")
+    assert {one.voices()[setting.voice].id for setting in one.all_settings} == {"lan"}
+    assert one.config.model.threads == 1 and {setting.threads for setting in one.settings} == {"auto"}
+    assert several.voices()["owen"].id == "owen" and several.voices()[several.baseline.voice].id == "hazel"
+    assert {(setting.voice, setting.threads) for setting in several.settings} == {
+        (voice, threads) for voice in ("lan", "owen") for threads in (1, 2)
+    }
+    with pytest.raises(ConfigError, match="there is no voice 'nobody'; there are hazel"):
+        plan("--voice", "lan,nobody").voices()
+
+
+def test_voices_and_threads_are_columns(texts: Path, tmp_path: Path) -> None:
+    few = ["sweep", "--nfe", "2", "--baseline", "nfe=2", "--texts", str(texts), "--sentences", "1", "--jobs", "1"]
+    more = ["--measure", "artifacts", "--voice", "owen,lan", "--threads", "1,2", "-o", str(tmp_path)]
+    assert cli.main([*few, *more]) == 0
+    frame = pd.read_csv(tmp_path / "sweep.csv")
+    assert {(row.voice, row.threads) for row in frame.itertuples()} >= {
+        (voice, threads) for voice in ("owen", "lan") for threads in (1, 2)
+    }
+    clips = {row.voice: (tmp_path / row.file).read_bytes() for row in frame.itertuples() if row.threads == 1}
+    assert clips["owen"] != clips["lan"]
 
 
 def test_files_of_a_sweep(finished: Path) -> None:

@@ -69,7 +69,8 @@ def test_options_win_over_the_environment_and_that_over_the_file(write, monkeypa
         ("[sampling]\nnfe = '7'\n", "sampling.nfe",
          '{file}:2: sampling.nfe must be a whole number from 1 to 64, not "7"'),
         ("[model]\nprecision = 'fp8'\n", "model.precision",
-            '{file}:2: model.precision must be one of auto, fp32, bf16, int8-dynamic, int8-static, not "fp8"'),
+            "{file}:2: model.precision must be one of auto, fp32, bf16, fp16, int8-dynamic, int8-static, recipe:FILE, "
+            'not "fp8"'),
         ("[server]\nprot = 1\n", "server.prot", "{file}:2: server.prot is unknown; did you mean port?"),
         ("x = 1\n", "x", "{file}:1: x is unknown; known here: server, model, sampling, engine, openai, chat, text, "
          "cluster, default_voice, voices, pronounce"),

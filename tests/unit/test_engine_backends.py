@@ -142,3 +142,45 @@ def test_the_backend_that_is_asked_for(model: Path) -> None:
         Engine.load(model, precision="fp1")
     with Engine.load(model, compile="off") as engine:
         assert engine.info["backend"] in ("native", "aotinductor", "eager")
+
+
+def test_torch_compile_speaks(model: Path) -> None:
+    """The backend "compile": what torch.compile makes of step and vocoder speaks like eager PyTorch."""
+    with open_engine(model, precision="fp32") as eager:
+        expected = eager.speak(TEXT, seed=5, nfe=3).samples
+    with open_engine(model, precision="fp32", backend="compile") as engine:
+        assert engine.info["backend"] == "torch.compile"
+        spoken = engine.speak(TEXT, seed=5, nfe=3).samples
+    assert spoken.shape == expected.shape and float(np.abs(spoken - expected).max()) <= 1e-3
+
+
+def test_the_device_that_is_asked_for(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    plain = TorchBackend.__init__
+
+    def init(self: TorchBackend, *arguments: Any) -> None:
+        asked.append(arguments[-1])
+        plain(self, *arguments)
+
+    monkeypatch.setattr(TorchBackend, "__init__", init)
+    with open_engine(model, device="cpu", precision="fp16") as engine:
+        assert engine.info["precision"] == "fp16" and engine.speak(TEXT, seed=1, nfe=2).seconds > 0
+    assert asked == ["cpu"]
+    with pytest.raises(ModelError, match=r"no GPU for the device cuda:7") as caught:
+        open_engine(model, device="cuda:7")
+    assert caught.value.field == "device"
+    with pytest.raises(ModelError, match="not for the native kernels"):
+        open_engine(model, device="cuda", backend="native")
+    with pytest.raises(ModelError, match="precision must be one of"):
+        open_engine(model, backend="native", precision="fp16")
+
+
+def test_a_processor_that_is_asked_for_is_used_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ishowtts import _runtime
+    from ishowtts.model.backend import device_of
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [str(device_of(name)) for name in ("auto", "cpu", "cuda", "cuda:1")] == ["cuda:0", "cpu", "cuda:0", "cuda:1"]
+    with _runtime.on_device("cpu"):
+        assert _runtime.cuda_why_not("demo", "bf16", True) == "The configured device is the processor."
