@@ -7,9 +7,12 @@ round after the other, and every figure is written as soon as it is there: a run
 stopped. Processor seconds are given beside wall seconds, because they suffer less from other work on the machine.
 
 Official: the packages of requirements/parity.txt. onnxruntime int8: `ishowtts export onnx`, the step quantised
-dynamically, in a loop as a user writes it. vox: the package vox-tts. What is not installed is left out and said.
+dynamically, in a loop as a user writes it. vox: the package vox-tts, installed here or, with --vox, in a folder of its
+own (`pip install --no-deps --target FOLDER vox-tts`). What is not installed is left out and said. --prepare makes what
+the programs load (weights, exported and converted models) and ends, so that this is in no one's time.
 
     python benchmarks/f5.py [--rounds 2] [--threads 2] [--only "ishowtts int8-dynamic,vox q8"] [--folder build/f5]
+                            [--vox FOLDER] [--prepare]
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import subprocess
 import sys
 import time
@@ -124,21 +128,31 @@ def official(folder: Path, threads: int, precision: str) -> Callable[[], int]:
     return speak
 
 
-def onnx(folder: Path, threads: int) -> Callable[[], int]:
-    """The same by the exported graphs, the step in int8."""
-    import onnxruntime
-    import torch
+def onnx_graphs(folder: Path) -> tuple[Path, Path]:
+    """The folder of the exported graphs and the quantised step, made once."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     from ishowtts.export import export_onnx
-    from ishowtts.model.sampler import time_grid
 
     graphs = folder / "onnx"
     small = graphs / "step-int8.onnx"
     if not (graphs / "export.json").is_file():
         export_onnx(folder / MODEL, graphs)
     if not small.is_file():
-        quantize_dynamic(graphs / "step.onnx", small, weight_type=QuantType.QInt8, per_channel=True)
+        partial = graphs / "step-partial.onnx"
+        quantize_dynamic(graphs / "step.onnx", partial, weight_type=QuantType.QInt8, per_channel=True)
+        partial.replace(small)
+    return graphs, small
+
+
+def onnx(folder: Path, threads: int) -> Callable[[], int]:
+    """The same by the exported graphs, the step in int8."""
+    import onnxruntime
+    import torch
+
+    from ishowtts.model.sampler import time_grid
+
+    graphs, small = onnx_graphs(folder)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     files = {name: graphs / f"{name}.onnx" for name in ("encode", "modulate", "vocode")} | {"step": small}
@@ -166,19 +180,25 @@ def onnx(folder: Path, threads: int) -> Callable[[], int]:
     return speak
 
 
+def vox_model(folder: Path, kind: str) -> Path:
+    """The checkpoint as vox-tts reads it, converted once by its own program."""
+    made, own = folder / f"vox-{kind}.tmod", folder / MODEL
+    if not made.is_file():
+        partial = folder / f"vox-{kind}.partial"
+        command = [
+            sys.executable, "-m", "vox.build_f5", "--ckpt", str(own / "model_1250000.safetensors"), "--dtype", "f16",
+            "--vocab", str(own / "vocab.txt"), "--vocos", str(own / "vocos"), "-o", str(partial),
+        ]  # fmt: skip
+        subprocess.run([*command, *(["--quant", "q8"] if kind == "q8" else [])], check=True)
+        partial.replace(made)
+    return made
+
+
 def vox(folder: Path, threads: int, kind: str) -> Callable[[], int]:
     """The same by vox-tts, whose length of the speech follows its own rule."""
     import vox as package
 
-    made = folder / f"vox-{kind}.tmod"
-    if not made.is_file():
-        own = folder / MODEL
-        command = [
-            sys.executable, "-m", "vox.build_f5", "--ckpt", str(own / "model_1250000.safetensors"),
-            "--vocab", str(own / "vocab.txt"), "--vocos", str(own / "vocos"), "-o", str(made),
-        ]  # fmt: skip
-        subprocess.run([*command, *(["--quant", "q8"] if kind == "q8" else [])], check=True)
-    engine = package.Engine(str(made), device="cpu", threads=threads)
+    engine = package.Engine(str(vox_model(folder, kind)), device="cpu", threads=threads)
     voice = engine.clone_voice((np.load(folder / "voice.npy"), RATE), REFERENCE_TEXT)
     return lambda: len(engine.synthesize(TEXT, voice, nfe=NFE, seed=1))
 
@@ -222,8 +242,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", help="programs, with commas between them")
     parser.add_argument("--folder", type=Path, default=Path("build/f5"), help="of the weights (default: %(default)s)")
+    parser.add_argument("--vox", type=Path, help="folder with vox-tts")
+    parser.add_argument("--prepare", action="store_true", help="make what the programs load, measure nothing")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.vox:  # also in the processes of the programs
+        sys.path.append(str(args.vox))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(args.vox))))
     if args.one:
         print(json.dumps(measure(args.one, args.folder, args.threads)))
         return
@@ -231,6 +256,14 @@ def main() -> None:
     for name in [name for name in names if name in OTHERS and find_spec(OTHERS[name]) is None]:
         print(f"{name} is left out: the package {OTHERS[name]} is not installed", file=sys.stderr)
         names.remove(name)
+    if args.prepare:
+        prepare(args.folder)
+        if "onnxruntime int8" in names:
+            onnx_graphs(args.folder)
+        for kind in ("f16", "q8"):
+            if f"vox {kind}" in names:
+                vox_model(args.folder, kind)
+        return
     for round_ in range(args.rounds):
         for name in names:
             run = f"{name}; {args.threads} threads; round {round_}"

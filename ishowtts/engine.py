@@ -166,7 +166,9 @@ class Engine:
         True
         """
         options.setdefault("early", True)
-        return SpeechStream(self._core.submit(text, voice, **flattened(options)), self.info["sample_rate"])
+        return SpeechStream(
+            self._core.submit(text, voice, **flattened(options, lambda: self.info["n_mels"])), self.info["sample_rate"]
+        )
 
     def speak_many(
         self, texts: Iterable[str], voice: str | None = None, *, waiting: int = 8, **options: Unpack[SpeechOptions]

@@ -160,7 +160,9 @@ class Session:
     def begin(self, **more: Unpack[SessionOptions]) -> SpeechSession:
         """The session itself; cancelled by `cancel` or with its last reference."""
         options: SessionOptions = {"early": True, **self._options, **more}
-        utterance = self._engine.submit("", self._voice, open=True, **flattened(options))
+        utterance = self._engine.submit(
+            "", self._voice, open=True, **flattened(options, lambda: self._engine.info()["n_mels"])
+        )
         return SpeechSession(utterance, self._engine.info()["sample_rate"])
 
     def __enter__(self) -> SpeechSession:

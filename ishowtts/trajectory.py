@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import ConfigError, IshowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ._engine import Utterance
 
@@ -60,21 +60,29 @@ def trajectories(utterance: Utterance) -> tuple[Trajectory, ...]:
             return tuple(found)
 
 
-def _flat(name: str, value: ArrayLike, dimensions: int) -> Floats:
+def _flat(name: str, value: ArrayLike, width: int | None) -> Floats:
+    """A list, or [frames, width] where there is a width, in one dimension."""
     try:
         array = np.asarray(value, np.float32)
     except (TypeError, ValueError):
         raise ConfigError(f"{name} must be numbers", status="EINVAL", field=name) from None
-    if array.ndim != dimensions:
-        what = "a list" if dimensions == 1 else "of the shape [frames, mels]"
+    if array.ndim != (1 if width is None else 2):
+        what = "a list" if width is None else "of the shape [frames, mels]"
         raise ConfigError(f"{name} must be {what}, not of {array.ndim} dimensions", status="EINVAL", field=name)
+    if width is not None and array.shape[1] != width:
+        raise ConfigError(f"{name} must have {width} values a frame, not {array.shape[1]}", status="EINVAL", field=name)
     return np.ascontiguousarray(array).reshape(-1)
 
 
-def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of speech with their arrays as the core takes them. ConfigError: an array has a wrong shape or type."""
+def flattened(options: Mapping[str, Any], mels: Callable[[], int]) -> dict[str, Any]:
+    """Options of speech with their arrays as the core takes them; `mels`: gives the model's.
+
+    ConfigError: an array has a wrong shape or type.
+    """
     made = dict(options)
-    for name, dimensions in (("times", 1), ("noise", 2)):
-        if made.get(name) is not None:
-            made[name] = _flat(name, made[name], dimensions)
+    if made.get("times") is not None:
+        made["times"] = _flat("times", made["times"], None)
+    if made.get("noise") is not None:
+        made["noise"] = _flat("noise", made["noise"], mels())
+    made["sampler"] = made.pop("times", None), made.pop("noise", None), made.pop("trajectory", False)
     return made

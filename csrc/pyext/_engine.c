@@ -254,24 +254,26 @@ static PyObject *submit(engine_object *self, const ishow_request *request, int n
 }
 
 static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"text", "voice", "early", "priority",   "deadline", "notify",
-                            "open", "times", "noise", "trajectory", NULL};
+    static char *names[] = {"text", "voice", "early", "priority", "deadline", "notify", "open", NULL};
     engine_object *self = (engine_object *)object;
     ishow_request request = ishow_request_default();
     ishow_error error = {0};
     text_argument text = {.field = "text"}, voice = {.field = "voice_id"};
     int notify = -1;
     PyObject *given_text, *given_voice = Py_None, *times = Py_None, *noise = Py_None; /* borrowed */
-    PyObject *result = NULL;
+    PyObject *sampler = NULL, *result = NULL; /* (times, noise, trajectory), borrowed */
     Py_buffer of_times = {0}, of_noise = {0};
     ishow_sampler_input input = {0};
     PyObject *rest = split_options(Py_TYPE(self), kwargs, &ishow_request_fields, 0, &request);
     const int fed = rest ? pyext_take_fields(&ishow_feed_fields, rest, 0, &request, &error) : 0;
-    const int good = rest && !fed &&
-                     PyArg_ParseTupleAndKeywords(args, rest, "O|O$pidipOOp:submit", names, &given_text, &given_voice,
-                                                 &request.early, &request.priority, &request.deadline, &notify,
-                                                 &request.open, &times, &noise, &input.trajectory) &&
-                     pyext_take_text(given_text, &text) && pyext_take_text_or_none(given_voice, &voice);
+    sampler = rest ? PyDict_GetItemString(rest, "sampler") : NULL;
+    const int taken = !sampler || (PyArg_ParseTuple(sampler, "OOp", &times, &noise, &input.trajectory) &&
+                                   PyDict_DelItemString(rest, "sampler") == 0);
+    const int good =
+        rest && !fed && taken &&
+        PyArg_ParseTupleAndKeywords(args, rest, "O|O$pidip:submit", names, &given_text, &given_voice, &request.early,
+                                    &request.priority, &request.deadline, &notify, &request.open) &&
+        pyext_take_text(given_text, &text) && pyext_take_text_or_none(given_voice, &voice);
     Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
     if (fed && !PyErr_Occurred()) return raise(Py_TYPE(self), error.status, &error);
     if (!good) return refuse_overflow();

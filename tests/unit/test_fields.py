@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REQUEST_NAMES = [field.name for field in fields.REQUEST]
 AROUND = ["text", "voice_id", "engine"], ["format", "sample_rate"]
 """What a request over HTTP has before and after the fields of the table."""
-DELIVERY = {"early", "priority", "deadline", "notify"}
+DELIVERY = {"early", "priority", "deadline", "notify", "times", "noise", "trajectory"}
 
 
 def speak_options() -> dict[str, argparse.Action]:
@@ -72,7 +72,7 @@ def test_the_command_line() -> None:
 
 
 def test_the_axes_of_a_sweep() -> None:
-    assert ("precision", "backend", *fields.options(fields.SAMPLING)) == NAMES
+    assert ("precision", "backend", "threads", "voice", *fields.options(fields.SAMPLING)) == NAMES
     for option, parts in fields.options(fields.SAMPLING).items():
         default = Setting().engine[option]
         assert default == (tuple(part.default for part in parts) if len(parts) > 1 else parts[0].default)

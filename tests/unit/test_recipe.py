@@ -84,7 +84,7 @@ def test_weights_are_rounded_in_groups(model: Path, tmp_path: Path, bits: int, g
     made = velocity(model, precision(tmp_path, {"*": f"int{bits}/{group}"}))
     plain = velocity(model, precision(tmp_path, {"*": "bf16"}))
     expected = velocity(rounded, precision(tmp_path, {"*": "bf16"}))
-    assert error(made, expected) < 2e-3 < error(made, plain)
+    assert error(made, expected) < 0.3 * error(made, plain)
 
 
 @pytest.mark.parametrize(
