@@ -16,7 +16,7 @@ from ishowtts.model.dit import DiT
 
 from . import data as datasets
 from .data import Batch, Batches, Dataset, balanced
-from .loop import Options, Run, half, prepare
+from .loop import EMBEDDINGS, Options, Run, half, prepare
 from .vocabulary import ANYONE, VOCABULARY
 
 DROP_BOTH, DROP_COND = 0.12, 0.65  # shares of rows
@@ -25,6 +25,7 @@ SPAN = (0.6, 1.0)  # share of a row's frames to fill in, when its surroundings a
 FRAMES_PER_STEP = 1536
 LEARNING_RATE = 1e-3
 MATRIX_RATE = 2e-3
+EMBEDDING_RATE = 5e-3  # rows are seen seldom, and new ones start as copies
 GRADIENT_NORM = 1.0
 CURVE_EVERY, VALIDATE_EVERY = 50, 500  # steps
 
@@ -135,10 +136,12 @@ def optimizers_of(net: nn.Module) -> dict[str, torch.optim.Optimizer]:
         weight_decay=0.01,
         adjust_lr_fn="match_rms_adamw",
     )
-    rest = [p for name, p in net.named_parameters() if name not in inner]
+    rows = [p for name, p in net.named_parameters() if name in EMBEDDINGS]
+    rest = [p for name, p in net.named_parameters() if name not in inner | EMBEDDINGS]
+    groups = [{"params": rest}, {"params": rows, "lr": EMBEDDING_RATE}]
     return {
         "muon": muon,
-        "adamw": torch.optim.AdamW(rest, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        "adamw": torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     }
 
 

@@ -3,7 +3,7 @@
 The embedding of a symbol that did not occur in training would be random, so it is copied from the most similar symbol:
 another length or stress of the same vowel, the full stop for the other closing marks, another tone of the same final,
 an English phone for a German or Mandarin one. A voice with fewer symbols that is fine-tuned gets the initial embeddings
-of new symbols in the same way.
+of new symbols in the same way. Finals of another tone differ by the vector of the tone.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ PAUSES = frozenset(
     VOCABULARY.index(symbol) + 1 for symbol in VOCABULARY if symbol.removeprefix("de_") in ("pau", ".", "?", "!")
 )
 """Tokens of silence."""
+TONES = len(mandarin.TONES)
 ANYONE = len(VOCABULARY) + 1
 """The token for the speaker of the surrounding speech; the tokens behind it are those of a voice's named speakers."""
 
@@ -86,11 +87,33 @@ def relatives(seen: set[int]) -> dict[int, int]:
     return found
 
 
+def tone_vectors(width: int) -> Tensor:
+    """A fixed vector for each tone, [TONES+1, width] with zeros for no tone: orthogonal, each of norm sqrt(width) / 2.
+
+    Copied embeddings differ by these: when all tones of a final begin with the same vector, the network learns to take
+    the tone from the phones around instead of from the symbol.
+    """
+    random = torch.randn(max(width, TONES), TONES, generator=torch.Generator().manual_seed(0))
+    out = torch.zeros(TONES + 1, width)
+    out[1:] = torch.linalg.qr(random)[0].T[:, :width] * (width**0.5 / 2)
+    return out
+
+
+def tone_of(token: int) -> int:
+    """Tone of a token, 1 to 5; 0 for tokens that are not Mandarin finals."""
+    symbol = VOCABULARY[token - 1] if 0 < token <= len(VOCABULARY) else ""
+    return int(symbol[-1]) if symbol.startswith(mandarin.PREFIX) and symbol[-1].isdigit() else 0
+
+
 @torch.no_grad()
 def borrow(embedding: Tensor, seen: set[int]) -> None:
-    """Overwrites the rows of unseen tokens in an embedding [tokens, C] with those of their `relatives`."""
+    """Overwrites the rows of unseen tokens in an embedding [tokens, C] with those of their `relatives`.
+
+    The difference of the `tone_vectors` is added.
+    """
+    tones = tone_vectors(embedding.shape[1]).to(embedding)
     for token, other in relatives(seen).items():
-        embedding[token] = embedding[other]
+        embedding[token] = embedding[other] + tones[tone_of(token)] - tones[tone_of(other)]
 
 
 def carry_over(embedding: Tensor, symbols: Sequence[str], fresh: Tensor, wanted: Sequence[str]) -> Tensor:

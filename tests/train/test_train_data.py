@@ -26,7 +26,7 @@ from ishowtts.train.align import (
     read_metadata,
 )
 from ishowtts.train.data import Batches, index_and_phase, log_mel
-from ishowtts.train.vocabulary import ANYONE, VOCABULARY, borrow, carry_over, with_speakers
+from ishowtts.train.vocabulary import ANYONE, TONES, VOCABULARY, borrow, carry_over, tone_vectors, with_speakers
 
 
 def test_layout_of_pauses_and_marks() -> None:
@@ -157,6 +157,25 @@ def test_unseen_symbols_borrow_a_relative() -> None:
     for symbol, source in pairs:
         assert table[VOCABULARY.index(symbol) + 1] == VOCABULARY.index(source) + 1
     assert table[VOCABULARY.index("b") + 1] == VOCABULARY.index("b") + 1
+
+
+def test_the_tones_of_a_final_begin_apart() -> None:
+    """Finals that begin as an English vowel differ by the vector of their tone, the same for every final."""
+    width = 16
+    tones = tone_vectors(width)
+    torch.testing.assert_close(tones @ tones.T, torch.diag(torch.tensor([0.0, *[width / 4] * TONES])))
+    seen = {VOCABULARY.index(p) + 1 for p in ("aa1", "ow1", "iy1", "zh_an2")}
+    table = torch.randn(len(VOCABULARY) + 1, width, generator=torch.Generator().manual_seed(1))
+    before = table.clone()
+    borrow(table, seen)
+
+    def row(symbol: str) -> torch.Tensor:
+        return table[VOCABULARY.index(symbol) + 1]
+
+    torch.testing.assert_close(row("zh_a3") - row("zh_a1"), tones[3] - tones[1])
+    torch.testing.assert_close(row("zh_i3") - row("zh_i1"), tones[3] - tones[1])
+    torch.testing.assert_close(row("zh_an4") - row("zh_an2"), tones[4] - tones[2])
+    assert torch.equal(row("zh_an2"), before[VOCABULARY.index("zh_an2") + 1]), "what was learnt stays"
 
 
 def test_a_longer_vocabulary_keeps_what_was_learnt() -> None:

@@ -114,3 +114,9 @@ def test_quick_score_of_a_model_that_says_nothing(work: Path) -> None:
     rates = quick_score(DiT(DIT), datasets.load(work), count=2)
     assert set(rates) == {"wer tone", "cer tone"}
     assert rates["wer tone"] >= 0.5
+
+
+def test_embeddings_learn_faster_than_other_weights() -> None:
+    optimizers = dit.optimizers_of(DiT(DIT))
+    rates = {group["lr"]: len(group["params"]) for group in optimizers["adamw"].param_groups}
+    assert rates[dit.EMBEDDING_RATE] == 1 and max(rates) == dit.EMBEDDING_RATE
