@@ -51,7 +51,7 @@ class VoiceError(IshowError):
 def from_status(status: str, field: str, message: str, retry_after: float) -> IshowError:
     """The exception for a failed status of the C core; its class follows from `field` and `status`."""
     kind: type[IshowError] = IshowError
-    if field in ("model", "precision") or (status in ("EMODEL", "EFORMAT") and field != "audio"):
+    if field in ("model", "precision", "device") or (status in ("EMODEL", "EFORMAT") and field != "audio"):
         kind = ModelError
     elif field == "text":
         kind = TextError

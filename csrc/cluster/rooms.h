@@ -74,9 +74,11 @@ struct chat_group {
     uint64_t numbers;
 };
 
-/* chat_group.c; with the lock, on any thread. Takes head. */
+/* rooms.c; with the lock, on any thread. Takes head. */
 void group_post(chat_group *g, const char *subject, json_t *head, const void *bytes, size_t n);
-void group_send(chat_group *g); /* the thread: publishes what was posted */
+void group_send(chat_group *g);                      /* the thread: publishes what was posted */
+room *group_room(chat_group *g, const json_t *head); /* of its "chat"; NULL: not one of these */
+int room_leads(room *r);
 
 /* leases.c: the thread's */
 void leases_look(chat_group *g);
@@ -91,8 +93,5 @@ void hearing_take(chat_group *g, const json_t *head, const unsigned char *bytes,
 void hearing_answer(chat_group *g, const json_t *head);             /* a "join" */
 void hearing_publish(void *room, const ishow_chat_published *what); /* for ishow_chat_on_publish; any thread */
 void hearing_on_event(void *group, const char *subject, const void *data, size_t n);
-
-room *group_room(chat_group *g, const json_t *head); /* of its "chat"; NULL: not one of these */
-int room_leads(room *r);
 
 #endif

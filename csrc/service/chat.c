@@ -67,7 +67,7 @@ ishow_status ishow_chat_service_follow(chat_service *d, ishow_error *error) {
     return ishow_chat_follow(d->chat, error);
 }
 
-int ishow_chat_service_follows(chat_service *d) { return __atomic_load_n(&d->follows, __ATOMIC_ACQUIRE); }
+int ishow_chat_service_follows(chat_service *d) { return service_follows(d); }
 
 void ishow_chat_service_close(chat_service *d) {
     if (!d) return;
@@ -262,7 +262,7 @@ int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, 
                            void (*durable)(void *user, ishow_status status), void *user, int *waits, ishow_buffer *out,
                            fault *f) {
     *waits = 0;
-    if (ishow_chat_service_follows(d)) return d->leader.ask(d->leader.self, verb, body, n, out, f);
+    if (service_follows(d)) return d->leader.ask(d->leader.self, verb, body, n, out, f);
     static const char delete[] = "delete/";
     if (!strncmp(verb, delete, sizeof delete - 1))
         return ishow_chat_service_delete(d, verb + sizeof delete - 1, f) ? 204 : 0;
@@ -284,7 +284,7 @@ int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, 
 }
 
 int ishow_chat_service_delete(chat_service *d, const char *id, fault *f) {
-    if (ishow_chat_service_follows(d)) {
+    if (service_follows(d)) {
         char verb[320];
         ishow_buffer answer = {0};
         snprintf(verb, sizeof verb, "delete/%s", id);

@@ -88,6 +88,8 @@ struct chat_service {
     struct webhooks *webhooks;  /* NULL: none are called */
     platform_thread *platforms; /* NULL: no platforms */
 };
+static inline int service_follows(const chat_service *d) { return __atomic_load_n(&d->follows, __ATOMIC_ACQUIRE); }
+
 void sources_open(chat_service *d);
 void sources_leave(chat_service *d); /* all channels */
 void sources_close(chat_service *d);

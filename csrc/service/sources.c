@@ -374,7 +374,7 @@ int sources_start(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     if (!p) return ishow_fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
     begin_change(p);
     int status = 0;
-    if (ishow_chat_service_follows(d))
+    if (service_follows(d))
         ishow_fault_set(f, 503, "unavailable", "", "Another gateway leads the chat now.");
     else
         status = join_channel(d, p, platform, channel, json_string_value(json_object_get(root, "token")),

@@ -7,6 +7,7 @@ The network fills in random spans of the mel. Some rows have no surrounding spee
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -138,7 +139,7 @@ def optimizers_of(net: nn.Module) -> dict[str, torch.optim.Optimizer]:
     )
     rows = [p for name, p in net.named_parameters() if name in EMBEDDINGS]
     rest = [p for name, p in net.named_parameters() if name not in inner | EMBEDDINGS]
-    groups = [{"params": rest}, {"params": rows, "lr": EMBEDDING_RATE}]
+    groups: list[dict[str, Any]] = [{"params": rest}, {"params": rows, "lr": EMBEDDING_RATE}]
     return {
         "muon": muon,
         "adamw": torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),

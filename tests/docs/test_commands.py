@@ -31,6 +31,7 @@ REASONS = {
     "installs from the network",
     "needs root",
     "takes hours",
+    "takes minutes",
     "needs an NVIDIA GPU",
     "runs the whole suite",
 }

@@ -75,7 +75,8 @@ def test_export_keeps_a_share_of_the_start(work: Path, tmp_path: Path, capsys: p
     assert main(arguments[:-2]) == 0  # no share; untrained networks come from the base
     for network in ("vocos", "duration"):
         again, old = (load_file(folder / f"{network}.safetensors") for folder in (out, start))
-        assert all(torch.equal(again[key], old[key]) for key in old)
+        for key in old:  # symbols that nothing taught are derived again, from numbers in half precision
+            torch.testing.assert_close(again[key], old[key], atol=1e-3, rtol=1e-3)
     for wrong, why in (
         ("dit=1.5", "from 0 to 1"),
         ("dat=0.5", "dat=0.5"),

@@ -144,7 +144,7 @@ def test_wrong_settings_are_named(browser: Browser, idle: Server) -> None:
         "size must be between 10 and 200, not 5.",
         "volume must be between 0 and 1, not .",
         "position must be one of top, middle, bottom, not left.",
-        "color must be a colour such as #ffd54a, not red.",
+        "color must be a color such as #ffd54a, not red.",
         "show must be a list of name, words, queue, state, not words,nothing.",
         "Unknown setting: fnot.",
     ]
