@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -22,6 +23,15 @@
 #include "base/base.h"
 
 enum { SECONDS = 20 /* of CPU time */, MEMORY = 256 << 20 /* bytes beyond what this process uses */ };
+/* Seconds after which a child is killed. It has only the thread that called fork, so a lock that another thread held
+ * inside a library at that moment stays locked in it; another child is then started. glibc's allocator releases its
+ * locks at fork, that of AddressSanitizer does not. */
+#if defined __SANITIZE_ADDRESS__
+enum { WALL_SECONDS = 10 };
+#else
+enum { WALL_SECONDS = 40 };
+#endif
+enum { ATTEMPTS = 2 };
 
 #if defined __x86_64__
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -92,6 +102,12 @@ static _Noreturn void child(const void *bytes, size_t n, const ishow_decode_limi
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         signal(faults[i], SIG_DFL); /* signal handlers inherited from the parent */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    signal(SIGALRM, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    alarm(WALL_SECONDS);
     confine();
     const ishow_status status = ishow_audio_decode(bytes, n, limits, &pcm, &to->error);
     if (!status && pcm.length <= room) {
@@ -127,34 +143,40 @@ static ishow_status take(shared *from, size_t room, const ishow_decode_limits *l
     return good ? ISHOW_OK : ishow_fail(error, ISHOW_EFORMAT, "audio", "the decoder returned invalid audio");
 }
 
+/* Decodes in a child. *late: it did not end in WALL_SECONDS. */
+static ishow_status attempt(const void *bytes, size_t n, const ishow_decode_limits *limits, shared *both, size_t room,
+                            int *late, ishow_pcm *out, ishow_error *error) {
+    int how = 0;
+    const pid_t pid = fork();
+    if (pid == 0) child(bytes, n, limits, both, room);
+    if (pid < 0)
+        return ishow_fail(error, ISHOW_EAGAIN, "audio", "the process that decodes audio could not be started: %s",
+                          strerror(errno));
+    while (waitpid(pid, &how, 0) < 0)
+        if (errno != EINTR)
+            return ishow_fail(error, ISHOW_EINTERNAL, "audio",
+                              "the process that decodes audio cannot be waited for: %s", strerror(errno));
+    *late = WIFSIGNALED(how) && WTERMSIG(how) == SIGALRM;
+    if (*late) return ishow_fail(error, ISHOW_EAGAIN, "audio", "audio was not decoded within %d seconds", WALL_SECONDS);
+    if (!WIFEXITED(how) || WEXITSTATUS(how))
+        return ishow_fail(error, ISHOW_EFORMAT, "audio", "audio cannot be decoded: the decoder failed (signal %d)",
+                          WIFSIGNALED(how) ? WTERMSIG(how) : 0);
+    return take(both, room, limits, out, error);
+}
+
 ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
                                       ishow_pcm *out, ishow_error *error) {
     const size_t room = (size_t)(limits->max_seconds * limits->max_sample_rate) + 1;
     const size_t size = sizeof(shared) + room * sizeof(float);
     ishow_status status = ISHOW_OK;
-    int how = 0;
+    int late = 1;
     *out = (ishow_pcm){0};
     shared *both = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (both == MAP_FAILED) return ishow_fail(error, ISHOW_ENOMEM, "audio", "out of memory while decoding audio");
-    const pid_t pid = fork();
-    if (pid == 0) child(bytes, n_bytes, limits, both, room);
-    if (pid < 0) {
-        status = ishow_fail(error, ISHOW_EAGAIN, "audio", "the process that decodes audio could not be started: %s",
-                            strerror(errno));
-        goto done;
+    for (int i = 0; late && i < ATTEMPTS; i++) {
+        late = 0;
+        status = attempt(bytes, n_bytes, limits, both, room, &late, out, error);
     }
-    while (waitpid(pid, &how, 0) < 0)
-        if (errno != EINTR) {
-            status = ishow_fail(error, ISHOW_EINTERNAL, "audio",
-                                "the process that decodes audio cannot be waited for: %s", strerror(errno));
-            goto done;
-        }
-    if (!WIFEXITED(how) || WEXITSTATUS(how))
-        status = ishow_fail(error, ISHOW_EFORMAT, "audio", "audio cannot be decoded: the decoder failed (signal %d)",
-                            WIFSIGNALED(how) ? WTERMSIG(how) : 0);
-    else
-        status = take(both, room, limits, out, error);
-done:
     munmap(both, size);
     return status;
 }
