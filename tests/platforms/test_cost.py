@@ -140,8 +140,11 @@ def milliseconds(work: Callable[[Any], object], given: Any, rounds: int = 2) -> 
 def check(work: Callable[[Any], object], length: int, limit: float, made: Callable[[str], Any] = str) -> None:
     slow = []
     for (name, short), (_, long) in zip(texts(length // 4), texts(length), strict=True):
-        one, four = milliseconds(work, made(short)), milliseconds(work, made(long))
-        if four > limit or (four > 2 and four > GROWTH * max(one, 0.1)):
+        for rounds in (2, 8):  # a processor that other programs use is slow for a moment
+            one, four = milliseconds(work, made(short), rounds), milliseconds(work, made(long), rounds)
+            if four <= limit and (four <= 2 or four <= GROWTH * max(one, 0.1)):
+                break
+        else:
             slow.append(f"{name}: {one:.2f} ms, four times as long {four:.2f} ms")
     assert not slow, "\n".join(slow)
 
