@@ -10,7 +10,6 @@
 
 #include "base/base.h"
 #include "cluster/libnats.h"
-#include "cluster/wire.h"
 
 enum { SERVERS_MAX = 16, REQUEST_MS = 2000 };
 
@@ -291,6 +290,16 @@ static void drop_subscriptions(bus *b, bus_subscription *all) {
 void bus_publish(bus *b, const char *subject, const void *data, size_t n) {
     const unsigned bad = b->nats.publish(b->connection, subject, data, (int)n);
     if (bad) ishow_log(ISHOW_LOG_DEBUG, "cluster", "%zu bytes were not sent: %s", n, b->nats.text(bad));
+}
+
+void bus_publish_all(bus *b, wire_event *posted) {
+    for (wire_event *e = posted, *next; e; e = next) {
+        next = e->next;
+        const char *subject = (const char *)e->data;
+        const size_t n = strlen(subject) + 1;
+        bus_publish(b, subject, e->data + n, e->n - n);
+        free(e);
+    }
 }
 
 ishow_status bus_request(bus *b, const char *subject, const void *data, size_t n, ishow_buffer *answer,

@@ -7,6 +7,7 @@
 
 #include "cluster/cluster.h"
 #include "cluster/libnats.h"
+#include "cluster/wire.h"
 
 typedef struct bus bus;
 typedef void (*bus_handler)(void *self, const char *subject, const void *data, size_t n);
@@ -20,6 +21,7 @@ ishow_status bus_subscribe(bus *b, const char *subject, bus_handler handler, voi
 /* What was received already may still be handled, as long as the bus is open. */
 void bus_unsubscribe(bus *b, bus_subscription *s);
 void bus_publish(bus *b, const char *subject, const void *data, size_t n);
+void bus_publish_all(bus *b, wire_event *posted); /* what wire_post appended, as wire_take gave it; frees it */
 /* Appends the answer of a part of NATS, such as JetStream; waits up to two seconds. EIO: there is none. Any thread. */
 ishow_status bus_request(bus *b, const char *subject, const void *data, size_t n, ishow_buffer *answer,
                          ishow_error *error);

@@ -49,14 +49,7 @@ static void send_outbox(gateway *g) {
     wire_event *all = wire_take(&g->outbox);
     if (!all) return;
     pthread_mutex_unlock(&g->lock);
-    while (all) {
-        wire_event *next = all->next;
-        const char *subject = (const char *)all->data;
-        const size_t n = strlen(subject) + 1;
-        bus_publish(g->bus, subject, all->data + n, all->n - n);
-        free(all);
-        all = next;
-    }
+    bus_publish_all(g->bus, all);
     pthread_mutex_lock(&g->lock);
 }
 

@@ -5,11 +5,7 @@
 #include "cluster/gateway.h"
 
 void gateway_publish(gateway *g, const char *subject, json_t *head, const void *bytes, size_t n) {
-    ishow_buffer message = {0};
-    ishow_buffer_add(&message, subject, strlen(subject) + 1);
-    wire_write(&message, head, bytes, n);
-    if (!message.failed) wire_push(&g->outbox, message.data, message.n);
-    ishow_buffer_free(&message);
+    wire_post(&g->outbox, subject, head, bytes, n);
 }
 
 void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n) {

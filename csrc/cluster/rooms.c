@@ -7,11 +7,7 @@
 #include "base/json.h"
 
 void group_post(chat_group *g, const char *subject, json_t *head, const void *bytes, size_t n) {
-    ishow_buffer message = {0};
-    ishow_buffer_add(&message, subject, strlen(subject) + 1);
-    wire_write(&message, head, bytes, n);
-    if (!message.failed) wire_push(&g->outbox, message.data, message.n);
-    ishow_buffer_free(&message);
+    wire_post(&g->outbox, subject, head, bytes, n);
     pthread_cond_signal(&g->changed);
 }
 
@@ -34,11 +30,5 @@ void group_send(chat_group *g) {
     pthread_mutex_lock(&g->lock);
     wire_event *all = wire_take(&g->outbox);
     pthread_mutex_unlock(&g->lock);
-    for (wire_event *e = all, *next; e; e = next) {
-        next = e->next;
-        const char *subject = (const char *)e->data;
-        const size_t n = strlen(subject) + 1;
-        bus_publish(g->bus, subject, e->data + n, e->n - n);
-        free(e);
-    }
+    bus_publish_all(g->bus, all);
 }

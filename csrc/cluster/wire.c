@@ -209,6 +209,14 @@ int wire_push(wire_events *events, const void *data, size_t n) {
     return 1;
 }
 
+void wire_post(wire_events *outbox, const char *subject, json_t *head, const void *bytes, size_t n) {
+    ishow_buffer message = {0};
+    ishow_buffer_add(&message, subject, strlen(subject) + 1);
+    wire_write(&message, head, bytes, n);
+    if (!message.failed) wire_push(outbox, message.data, message.n);
+    ishow_buffer_free(&message);
+}
+
 wire_event *wire_take(wire_events *events) {
     wire_event *all = events->first;
     events->first = NULL;

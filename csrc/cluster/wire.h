@@ -97,7 +97,10 @@ typedef struct wire_events {
     wire_event *first, **last;
 } wire_events;
 int wire_push(wire_events *events, const void *data, size_t n); /* copies; 0: no memory. Under the caller's lock */
-wire_event *wire_take(wire_events *events);                     /* all of them, in order; free() each */
-void wire_drop(wire_events *events);                            /* frees them */
+/* Appends a message with its subject in front, for bus_publish later. Takes head; dropped without memory. Under the
+ * caller's lock. */
+void wire_post(wire_events *outbox, const char *subject, json_t *head, const void *bytes, size_t n);
+wire_event *wire_take(wire_events *events); /* all of them, in order; free() each */
+void wire_drop(wire_events *events);        /* frees them */
 
 #endif
