@@ -51,7 +51,7 @@ class Exported(nn.Module):
         self.network, self.text = network, text
 
     def forward(self, x: Tensor, cond: Tensor, t: Tensor) -> Tensor:
-        """See the class."""
+        """The velocity with guidance, both branches in one call."""
         return self.network(x=x, cond=cond, text=self.text, time=t, cfg_infer=True, cache=True)
 
 

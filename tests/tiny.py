@@ -1,6 +1,6 @@
-"""Make a tiny model folder with random weights, for tests that need a model but not speech.
+"""Make tiny model folders with random weights, for tests that need a model but not speech.
 
-    python tests/tiny.py FOLDER [--fault nan|corrupt|shape]
+    python tests/tiny.py FOLDER [FAULT...]      FOLDER/tiny, and one folder for each fault
 
 Built like the embedded voice (phones, aligned layout, own durations); it follows a reference, and speaks noise.
 Faults: "nan" answers NaN, "corrupt" has a cut checkpoint, "shape" has one of another width.
@@ -88,6 +88,7 @@ def package(folder: Path) -> Path:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--fault", default="", choices=("", "nan", "corrupt", "shape"))
+    parser.add_argument("faults", nargs="*", choices=("nan", "corrupt", "shape"))
     arguments = parser.parse_args()
-    make(arguments.folder, arguments.fault)
+    for name in ("", *arguments.faults):
+        make(arguments.folder / (name or "tiny"), name)

@@ -96,7 +96,8 @@ static void confine(void) {
 }
 #endif
 
-static _Noreturn void child(const void *bytes, size_t n, const ishow_decode_limits *limits, shared *to, size_t room) {
+static _Noreturn void child(const void *bytes, size_t n, const ishow_decode_limits *limits, shared *to,
+                            size_t capacity) {
     ishow_pcm pcm = {0};
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
@@ -110,7 +111,7 @@ static _Noreturn void child(const void *bytes, size_t n, const ishow_decode_limi
     alarm(WALL_SECONDS);
     confine();
     const ishow_status status = ishow_audio_decode(bytes, n, limits, &pcm, &to->error);
-    if (!status && pcm.length <= room) {
+    if (!status && pcm.length <= capacity) {
         memcpy(to->samples, pcm.samples, pcm.length * sizeof *pcm.samples);
         to->sample_rate = pcm.sample_rate;
         to->length = pcm.length;
@@ -119,7 +120,7 @@ static _Noreturn void child(const void *bytes, size_t n, const ishow_decode_limi
     _exit(0);
 }
 
-static ishow_status take(shared *from, size_t room, const ishow_decode_limits *limits, ishow_pcm *out,
+static ishow_status take(shared *from, size_t capacity, const ishow_decode_limits *limits, ishow_pcm *out,
                          ishow_error *error) {
     const size_t length = from->length;
     const int rate = from->sample_rate;
@@ -130,7 +131,7 @@ static ishow_status take(shared *from, size_t room, const ishow_decode_limits *l
             from->status > ISHOW_OK && from->status <= ISHOW_EINTERNAL ? from->status : ISHOW_EFORMAT;
         return ishow_fail(error, status, from->error.field, "%s", from->error.message);
     }
-    int good = length && length <= room && rate >= limits->min_sample_rate && rate <= limits->max_sample_rate;
+    int good = length && length <= capacity && rate >= limits->min_sample_rate && rate <= limits->max_sample_rate;
     if (good && !(out->samples = ishow_alloc(length, sizeof *out->samples)))
         return ishow_fail(error, ISHOW_ENOMEM, "audio", "out of memory while decoding audio");
     for (size_t i = 0; good && i < length; i++) {
@@ -144,11 +145,11 @@ static ishow_status take(shared *from, size_t room, const ishow_decode_limits *l
 }
 
 /* Decodes in a child. *late: it did not end in WALL_SECONDS. */
-static ishow_status attempt(const void *bytes, size_t n, const ishow_decode_limits *limits, shared *both, size_t room,
-                            int *late, ishow_pcm *out, ishow_error *error) {
+static ishow_status attempt(const void *bytes, size_t n, const ishow_decode_limits *limits, shared *both,
+                            size_t capacity, int *late, ishow_pcm *out, ishow_error *error) {
     int how = 0;
     const pid_t pid = fork();
-    if (pid == 0) child(bytes, n, limits, both, room);
+    if (pid == 0) child(bytes, n, limits, both, capacity);
     if (pid < 0)
         return ishow_fail(error, ISHOW_EAGAIN, "audio", "the process that decodes audio could not be started: %s",
                           strerror(errno));
@@ -161,13 +162,13 @@ static ishow_status attempt(const void *bytes, size_t n, const ishow_decode_limi
     if (!WIFEXITED(how) || WEXITSTATUS(how))
         return ishow_fail(error, ISHOW_EFORMAT, "audio", "audio cannot be decoded: the decoder failed (signal %d)",
                           WIFSIGNALED(how) ? WTERMSIG(how) : 0);
-    return take(both, room, limits, out, error);
+    return take(both, capacity, limits, out, error);
 }
 
 ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
                                       ishow_pcm *out, ishow_error *error) {
-    const size_t room = (size_t)(limits->max_seconds * limits->max_sample_rate) + 1;
-    const size_t size = sizeof(shared) + room * sizeof(float);
+    const size_t capacity = (size_t)(limits->max_seconds * limits->max_sample_rate) + 1;
+    const size_t size = sizeof(shared) + capacity * sizeof(float);
     ishow_status status = ISHOW_OK;
     int late = 1;
     *out = (ishow_pcm){0};
@@ -175,7 +176,7 @@ ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const i
     if (both == MAP_FAILED) return ishow_fail(error, ISHOW_ENOMEM, "audio", "out of memory while decoding audio");
     for (int i = 0; late && i < ATTEMPTS; i++) {
         late = 0;
-        status = attempt(bytes, n_bytes, limits, both, room, &late, out, error);
+        status = attempt(bytes, n_bytes, limits, both, capacity, &late, out, error);
     }
     munmap(both, size);
     return status;

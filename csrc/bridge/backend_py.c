@@ -194,7 +194,7 @@ ishow_status ishow_py_backend(ishow_bridge *bridge, const char *model, const cha
     ishow_error own = {0};
     *out = (ishow_backend){0};
     py_backend *backend = calloc(1, sizeof *backend);
-    if (!backend) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a model could not be had.");
+    if (!backend) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a model.");
     PyGILState_STATE lock = PyGILState_Ensure();
     backend->object = ishow_py_call(bridge, &own, "Loading the model", "backend", "(szOi)", model, precision,
                                     compile ? Py_True : Py_False, threads);

@@ -64,7 +64,7 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
     ishow_chat *c = calloc(1, sizeof *c);
     if (!c) {
         ishow_chat_discard(own);
-        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+        return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat.");
     }
     ishow_condition_init(&c->woken);
     pthread_mutex_init(&c->lock, NULL);
@@ -78,7 +78,7 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
     c->refused = json_array();
     if (!c->filter || !c->broadcast || !c->refused) {
         ishow_chat_discard(own);
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat.");
         goto done;
     }
     chat_adopt(c, own);
@@ -181,7 +181,7 @@ void ishow_chat_free(ishow_chat *c) {
 
 ishow_status ishow_chat_follow(ishow_chat *c, ishow_error *error) {
     filter *fresh = filter_create(); /* who is muted is read anew by the next one that leads */
-    if (!fresh) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+    if (!fresh) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat.");
     pthread_mutex_lock(&c->lock);
     c->follows = 1; /* takes no message any more */
     pthread_mutex_unlock(&c->lock);

@@ -137,7 +137,7 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
     ishow_status status = check_message(m, error);
     if (status != ISHOW_OK) return status;
     if (durable && c->has_journal && !(later = durable_create(c, m->id, durable, user)))
-        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
+        return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a message.");
     pthread_mutex_lock(&c->lock);
     const double now = chat_now(c);
     if (c->follows) {
@@ -148,7 +148,7 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
     if (!filter_message(c->filter, m, now, &f)) {
         chat_unlock(c);
         durable_free(later);
-        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
+        return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a message.");
     }
     item *it = NULL;
     verdict->reason = f.reason;
@@ -157,7 +157,7 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
         chat_unlock(c);
         filtered_free(&f);
         durable_free(later);
-        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
+        return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a message.");
     }
     c->counts.received++;
     c->counts.cut += f.accepted && f.cut;

@@ -149,5 +149,5 @@ ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, cons
     shown(c, now, &state, &start);
     *out = broadcast_reader(c->broadcast, last, state, start, position);
     pthread_mutex_unlock(&c->lock);
-    return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a listener could not be had.");
+    return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a listener.");
 }

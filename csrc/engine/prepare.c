@@ -76,7 +76,7 @@ done:
 typedef struct plan {
     chunk *chunks;
     double *units; /* of each chunk, by the pace of its voice */
-    size_t n, room;
+    size_t n, capacity;
     double pause; /* seconds of silence before the next part */
     ishow_unspoken unspoken;
     const char *text; /* the text that is planned: the utterance's, or the part taken of it */
@@ -85,15 +85,15 @@ typedef struct plan {
     double early;     /* approximate seconds of the first chunk; 0: as long as allowed */
 } plan;
 
-static ishow_status make_room(plan *p, size_t more, ishow_error *error) {
-    if (p->room - p->n >= more) return ISHOW_OK;
-    const size_t room = p->n + more;
-    chunk *chunks = realloc(p->chunks, room * sizeof *chunks);
+static ishow_status reserve_chunks(plan *p, size_t more, ishow_error *error) {
+    if (p->capacity - p->n >= more) return ISHOW_OK;
+    const size_t capacity = p->n + more;
+    chunk *chunks = realloc(p->chunks, capacity * sizeof *chunks);
     if (chunks) p->chunks = chunks;
-    double *units = realloc(p->units, room * sizeof *units);
+    double *units = realloc(p->units, capacity * sizeof *units);
     if (units) p->units = units;
-    if (!chunks || !units) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu chunks", room);
-    p->room = room;
+    if (!chunks || !units) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu chunks", capacity);
+    p->capacity = capacity;
     return ISHOW_OK;
 }
 
@@ -193,7 +193,7 @@ static ishow_status plan_part(ishow_engine *engine, const ishow_utterance *u, co
     status = ishow_chunk_split(normal, &pace, seconds * units_per_second, p->n ? 0 : p->early * units_per_second,
                                &spans, &n_spans, error);
     if (status != ISHOW_OK) goto done;
-    status = make_room(p, n_spans, error);
+    status = reserve_chunks(p, n_spans, error);
     piece = malloc(strlen(normal) + 1);
     if (!status && !piece) status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu chunks", n_spans);
     for (size_t i = 0; status == ISHOW_OK && i < n_spans; i++) {

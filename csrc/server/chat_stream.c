@@ -60,7 +60,7 @@ enum MHD_Result answer_danmaku_stream(exchange *x) {
     if (x->peer) setsockopt(x->peer->fd, SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
     if (ws_wanted(x)) return ws_accept(x, &kind, reader, 1024);
     x->phase = PHASE_WAIT;
-    http_wait_for(x, &listening, reader);
-    http_wake(x->server); /* the first event is `state` */
+    exchange_wait_for(x, &listening, reader);
+    server_wake(x->server); /* the first event is `state` */
     return MHD_YES;
 }

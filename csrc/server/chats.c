@@ -15,7 +15,7 @@ struct served_chat {
 static void on_chat_news(void *self) {
     ishow_server *s = self;
     broadcast_workers_wake(s->broadcast_workers);
-    http_wake(s); /* WebSockets */
+    server_wake(s); /* WebSockets */
 }
 
 /* Those of its own, and those without a channel, which are for what is started over HTTP. */
@@ -32,13 +32,13 @@ static int choose_sources(served_chat *c, const ishow_server_chats *o, int is_fi
 ishow_status ishow_server_open_chats(ishow_server *s, ishow_engine *engine, const char *default_voice,
                                      const ishow_server_chats *o, chat_group *group, ishow_error *error) {
     s->chats = calloc(o->n, sizeof *s->chats);
-    if (!s->chats) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for live chat could not be had.");
+    if (!s->chats) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for live chat.");
     for (size_t i = 0; i < o->n; i++) {
         served_chat *c = &s->chats[i];
         c->name = o->names[i];
         s->n_chats = i + 1;
         if (!choose_sources(c, o, i == 0))
-            return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for live chat could not be had.");
+            return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for live chat.");
         const ishow_status status =
             ishow_chat_service_open(&c->service, s->store, engine, &s->sampling, default_voice, o->options, c->sources,
                                     c->n_sources, group ? ishow_chat_group_leader(group, i) : NULL, error);
@@ -116,7 +116,7 @@ void chats_metrics(ishow_server *s, ishow_buffer *out) {
 ishow_status chats_prepare(ishow_server *s, chat_change ***out, const ishow_request *sampling,
                            const char *default_voice, const ishow_chat_options *options, ishow_error *error) {
     chat_change **all = *out = calloc(s->n_chats + 1, sizeof *all);
-    if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat's settings could not be had.");
+    if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat's settings.");
     ishow_status status = ISHOW_OK;
     for (size_t i = 0; !status && i < s->n_chats; i++)
         status = ishow_chat_service_prepare(&all[i], sampling, default_voice, options, error);

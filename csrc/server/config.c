@@ -1,5 +1,5 @@
-/* A reload applies the settings that can change at run time (service/config_diff.h) and lists the others. Everything
- * that can fail is done before the first change. */
+/* A reload applies the settings that can change while the server runs (service/config_diff.h) and lists those that
+ * need a restart. Every step that can fail comes before the first change. */
 #include "server/config.h"
 
 #include <jansson.h>
@@ -21,7 +21,7 @@ struct config {
     watcher *watcher;
 };
 
-/* Removes the parts of a document that are not settings and returns them. */
+/* Takes "shown" and "sources" out of a document, which then holds settings alone. */
 static void split(json_t *root, json_t **shown, json_t **sources) {
     *shown = json_incref(json_object_get(root, "shown"));
     *sources = json_incref(json_object_get(root, "sources"));
@@ -39,14 +39,14 @@ static int on_change(void *self, const char *why) {
         ishow_log(ISHOW_LOG_INFO, "config", "%s: %.*s", why, (int)answer.n,
                   answer.data ? (const char *)answer.data : "");
     ishow_buffer_free(&answer);
-    return status != ISHOW_ESTATE; /* tried again once the model is loaded */
+    return status != ISHOW_ESTATE; /* 0: to be tried again, once the model is loaded */
 }
 
 ishow_status config_create(config **out, ishow_server *s, const ishow_server_options *options, ishow_error *error) {
     *out = NULL;
     if (!options->config_json) return ISHOW_OK;
     config *c = calloc(1, sizeof *c);
-    if (!c) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    if (!c) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.");
     ishow_status status = ISHOW_OK;
     c->server = s;
     c->read = options->read_config;
@@ -102,7 +102,7 @@ typedef struct rules_change {
 static void apply_on_loop(void *self) {
     rules_change *r = self;
     ishow_server *s = r->server;
-    const settings *new = r->settings;
+    const settings *wanted = r->settings;
     const names hosts = s->rules.hosts, origins = s->rules.origins, openai_voices = s->openai_voices;
     char *key = s->rules.api_key;
     s->rules.hosts = r->hosts;
@@ -115,18 +115,18 @@ static void apply_on_loop(void *self) {
     r->origins = origins;
     r->openai_voices = openai_voices;
     r->api_key = key;
-    s->sampling = new->server.sampling;
-    s->body_bytes_max = new->server.body_bytes_max;
-    s->request_seconds = new->server.request_seconds;
-    s->connections_per_client = new->server.connections_per_client;
-    atomic_store(&s->drain_seconds, new->server.drain_seconds);
-    snprintf(s->default_voice, sizeof s->default_voice, "%s", new->default_voice ? new->default_voice : "");
+    s->sampling = wanted->server.sampling;
+    s->body_bytes_max = wanted->server.body_bytes_max;
+    s->request_seconds = wanted->server.request_seconds;
+    s->connections_per_client = wanted->server.connections_per_client;
+    atomic_store(&s->drain_seconds, wanted->server.drain_seconds);
+    snprintf(s->default_voice, sizeof s->default_voice, "%s", wanted->default_voice ? wanted->default_voice : "");
 }
 
-static int prepare_rules(rules_change *r, ishow_server *s, const settings *new) {
-    const ishow_server_options *o = &new->server;
+static int prepare_rules(rules_change *r, ishow_server *s, const settings *wanted) {
+    const ishow_server_options *o = &wanted->server;
     const char *key = o->api_key && o->api_key[0] ? o->api_key : NULL;
-    *r = (rules_change){.server = s, .settings = new, .api_key = ishow_strdup(key)};
+    *r = (rules_change){.server = s, .settings = wanted, .api_key = ishow_strdup(key)};
     return (!key || r->api_key) && names_copy(&r->hosts, o->allowed_hosts, o->n_allowed_hosts) &&
            names_copy(&r->origins, o->cors_origins, o->n_cors_origins) &&
            names_copy(&r->openai_voices, o->openai_voices, o->n_openai_voices);
@@ -139,7 +139,6 @@ static void rules_change_free(rules_change *r) {
     free(r->api_key);
 }
 
-/* wanted: the settings to apply. */
 static ishow_status apply(config *c, config_diff *d, const settings *wanted, ishow_error *error) {
     ishow_server *s = c->server;
     ishow_engine *engine = atomic_load(&s->engine);
@@ -147,7 +146,7 @@ static ishow_status apply(config *c, config_diff *d, const settings *wanted, ish
     chat_change **chats = NULL;
     ishow_status status = ISHOW_OK;
     if (!prepare_rules(&rules, s, wanted)) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.");
         goto done;
     }
     if ((status = ishow_engine_configure(engine, &wanted->engine, error)))
@@ -159,7 +158,7 @@ static ishow_status apply(config *c, config_diff *d, const settings *wanted, ish
                                                          d->changed, error)))
         goto undo;
     chats_install(s, chats);
-    http_call(s, apply_on_loop, &rules);
+    server_call(s, apply_on_loop, &rules);
     ishow_log_set_level(wanted->log_level);
     ishow_log_set_format(wanted->log_format);
     goto done;
@@ -178,21 +177,22 @@ done:
     return status;
 }
 
-static ishow_status exchange_documents(config *c, json_t *new, json_t *new_shown, json_t *new_sources,
-                                       ishow_buffer *answer, ishow_error *error) {
+static ishow_status replace_documents(config *c, json_t *document, json_t *shown, json_t *sources, ishow_buffer *answer,
+                                      ishow_error *error) {
     config_diff d = {0};
     settings wanted = {0};
     char *json = NULL, *said = NULL;
-    ishow_config_diff_make(&d, c->now, c->shown, new, new_shown, c->server->rules.loopback);
-    ishow_status status = (json = json_dumps(d.now, JSON_COMPACT))
-                              ? ishow_settings_read(&wanted, json, error)
-                              : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    ishow_config_diff_make(&d, c->now, c->shown, document, shown, c->server->rules.loopback);
+    ishow_status status =
+        (json = json_dumps(d.now, JSON_COMPACT))
+            ? ishow_settings_read(&wanted, json, error)
+            : ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.");
     if (status || (status = apply(c, &d, &wanted, error))) goto done;
     pthread_mutex_lock(&c->lock);
     json_t *const before[] = {c->now, c->shown, c->sources, c->restart};
     c->now = json_incref(d.now);
     c->shown = json_incref(d.shown);
-    c->sources = json_incref(new_sources);
+    c->sources = json_incref(sources);
     c->restart = json_incref(d.restart);
     pthread_mutex_unlock(&c->lock);
     for (size_t i = 0; i < sizeof before / sizeof *before; i++) json_decref(before[i]);
@@ -210,20 +210,20 @@ done:
 
 ishow_status config_reload(config *c, ishow_buffer *answer, ishow_error *error) {
     char *text = NULL;
-    json_t *new = NULL, *new_shown = NULL, *new_sources = NULL;
+    json_t *document = NULL, *shown = NULL, *sources = NULL;
     if (!atomic_load(&c->server->engine)) return ishow_fail(error, ISHOW_ESTATE, "", "The model is being loaded.");
     pthread_mutex_lock(&c->change);
     ishow_status status = c->read(c->read_self, &text, error);
     if (!status) {
-        new = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-        split(new, &new_shown, &new_sources);
-        status = new &&new_shown &&new_sources
-                     ? exchange_documents(c, new, new_shown, new_sources, answer, error)
+        document = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        split(document, &shown, &sources);
+        status = document && shown && sources
+                     ? replace_documents(c, document, shown, sources, answer, error)
                      : ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
     }
-    json_decref(new); /* parts of it are in use now; jansson's reference counts need one thread at a time */
-    json_decref(new_shown);
-    json_decref(new_sources);
+    json_decref(document); /* parts of it are in use now; jansson's reference counts need one thread at a time */
+    json_decref(shown);
+    json_decref(sources);
     pthread_mutex_unlock(&c->change);
     free(text);
     return status;

@@ -1,11 +1,10 @@
-/* The event loop: libmicrohttpd in external epoll mode, nested in our own epoll set together with the waker and the
- * sockets of suspended exchanges.
+/* The event loop. libmicrohttpd runs in external epoll mode: its epoll descriptor is an entry of our own epoll set,
+ * beside the waker and the sockets of suspended exchanges.
  *
  * Life of an exchange: created when the request line is read (on_uri); its head is checked; its body is collected (or
- * read and dropped, so that a refused client reads the answer); it is answered at once or suspended until the encoder
+ * read and dropped, so that a refused client sees the answer); it is answered at once or suspended until the encoder
  * thread has output; freed in on_completed. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,19 +47,6 @@ static void *on_uri(void *self, const char *uri, struct MHD_Connection *connecti
     return x;
 }
 
-static void leave_waiting(exchange *x) {
-    ishow_server *s = x->server;
-    if (x->watched && x->peer) epoll_ctl(s->epoll, EPOLL_CTL_DEL, x->peer->fd, NULL);
-    x->watched = 0;
-    if (!x->wait) return;
-    if (x->prev)
-        x->prev->next = x->next;
-    else
-        s->waiting = x->next;
-    if (x->next) x->next->prev = x->prev;
-    x->prev = x->next = NULL;
-}
-
 /* Upload bodies of megabytes are held in memory, so the number of concurrent uploads is limited. */
 static int upload_starts(exchange *x) {
     if (x->server->uploads >= ISHOW_UPLOADS_MAX)
@@ -83,7 +69,7 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     (void)connection;
     *context = NULL;
     if (!x) return;
-    leave_waiting(x);
+    exchange_leave(x);
     if (x->wait) x->wait->release(x);
     int cut = why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->taken_over;
     metrics_request(s->metrics, route_index(x->route), cut ? 0 : x->status);
@@ -100,78 +86,6 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     s->exchanges--;
     free(x->origin);
     free(x);
-}
-
-int http_watch(ishow_server *s, int fd, uint32_t events, watch *w) {
-    struct epoll_event event = {.events = events, .data.ptr = w};
-    return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-static void hang_up(exchange *x);
-static void wake_exchange(exchange *x);
-static void on_socket(watch *w, uint32_t events) {
-    exchange *x = (exchange *)(void *)w; /* its first member */
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        hang_up(x);
-    else if (x->wait->news(x)) /* it takes more of what is written to it */
-        wake_exchange(x);
-}
-
-static void watch_socket(exchange *x, uint32_t events) {
-    x->watch.ready = on_socket;
-    if (!x->watched && x->peer)
-        x->watched = http_watch(x->server, x->peer->fd, events | EPOLLRDHUP | EPOLLET, &x->watch);
-}
-
-void http_wait(exchange *x) {
-    watch_socket(x, 0);
-    x->suspended = 1;
-    MHD_suspend_connection(x->connection);
-}
-
-static void join_waiting(exchange *x, const wait_kind *kind, void *waited) {
-    ishow_server *s = x->server;
-    x->wait = kind;
-    x->waited = waited;
-    x->next = s->waiting;
-    if (s->waiting) s->waiting->prev = x;
-    s->waiting = x;
-}
-
-void http_wait_for(exchange *x, const wait_kind *kind, void *waited) {
-    join_waiting(x, kind, waited);
-    x->phase = PHASE_WAIT;
-    http_wait(x);
-}
-
-void http_attend(exchange *x, const wait_kind *kind, void *waited) {
-    join_waiting(x, kind, waited);
-    watch_socket(x, EPOLLOUT);
-}
-
-/* libmicrohttpd can hand over a socket only by an upgrade. So its descriptor is replaced by that of an unused socket,
- * which it closes, and the duplicate is ours; a suspended connection is not in libmicrohttpd's epoll set, so no event
- * is lost. */
-int http_take_over(exchange *x, void **waited) {
-    int fd = fcntl(x->peer->fd, F_DUPFD_CLOEXEC, 0), dummy = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || dummy < 0) {
-        if (fd >= 0) close(fd);
-        if (dummy >= 0) close(dummy);
-        return -1;
-    }
-    leave_waiting(x);
-    dup3(dummy, x->peer->fd, O_CLOEXEC);
-    close(dummy);
-    *waited = x->waited;
-    x->wait = NULL;
-    x->taken_over = 1;
-    return fd;
-}
-
-static void wake_exchange(exchange *x) {
-    if (!x->suspended) return;
-    x->suspended = 0;
-    MHD_resume_connection(x->connection);
 }
 
 /* Header field names separated by commas (RFC 9110, 5.6.2), short enough to be repeated in an answer. */
@@ -260,82 +174,21 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
 
 /* ---- the loop ---- */
 
-void http_wake(void *server) {
-    ishow_server *s = server;
-    uint64_t one = 1;
-    ssize_t ignored = write(s->waker, &one, sizeof one);
-    (void)ignored;
-}
-
-struct loop_call {
-    loop_call *next;
-    void (*fn)(void *self);
-    void *self;
-    int over; /* under call_lock */
-    pthread_cond_t ended;
-};
-
-void http_call(ishow_server *s, void (*fn)(void *self), void *self) {
-    loop_call call = {.fn = fn, .self = self, .ended = PTHREAD_COND_INITIALIZER};
-    pthread_mutex_lock(&s->call_lock);
-    if (s->loop_over) {
-        fn(self);
-    } else {
-        call.next = s->calls;
-        s->calls = &call;
-        http_wake(s);
-        while (!call.over) pthread_cond_wait(&call.ended, &s->call_lock);
-    }
-    pthread_mutex_unlock(&s->call_lock);
-    pthread_cond_destroy(&call.ended);
-}
-
-static void run_calls(ishow_server *s, int last) {
-    pthread_mutex_lock(&s->call_lock);
-    for (loop_call *call = s->calls; call;) {
-        loop_call *next = call->next; /* the caller frees it once it is over */
-        call->fn(call->self);
-        call->over = 1;
-        pthread_cond_signal(&call->ended);
-        call = next;
-    }
-    s->calls = NULL;
-    if (last) s->loop_over = 1;
-    pthread_mutex_unlock(&s->call_lock);
-}
-
-/* Resumes every suspended exchange that has something to answer or send. */
-static void wake_waiting(ishow_server *s) {
-    for (exchange *x = s->waiting; x; x = x->next)
-        if ((x->suspended || x->wait->attends) && (x->gone || x->wait->news(x))) wake_exchange(x);
-}
-
 static void on_wake(watch *w, uint32_t events) {
     ishow_server *s = (ishow_server *)(void *)((char *)w - offsetof(ishow_server, on_waker));
     uint64_t count;
     ssize_t ignored = read(s->waker, &count, sizeof count);
     (void)ignored, (void)events;
-    run_calls(s, 0);
-    wake_waiting(s);
+    server_run_calls(s, 0);
+    exchanges_resume(s);
     ws_wake_all(s);
 }
 
-/* Ready for reading or writing; MHD_run, called after every wait, handles it. */
+/* Nothing to do here: MHD_run, called after every epoll_wait, handles it. */
 static void on_daemon(watch *w, uint32_t events) { (void)w, (void)events; }
 
-static void hang_up(exchange *x) {
-    x->gone = 1;
-    if (x->wait) x->wait->hang_up(x);
-    wake_exchange(x);
-}
-
-static void hang_up_all(ishow_server *s, int endless_only) {
-    for (exchange *x = s->waiting; x; x = x->next)
-        if (!x->gone && (x->wait->endless || !endless_only)) hang_up(x);
-}
-
-/* The service manager's watchdog is fed while this thread runs and the inference thread is not stuck in a model call;
- * without it the manager restarts the server. */
+/* Reports to the service manager's watchdog while this thread runs and the inference thread is not stuck in a model
+ * call. Without a report the manager restarts the server. */
 static void feed_watchdog(ishow_server *s, double now) {
     ishow_engine *engine = atomic_load(&s->engine);
     if (s->watchdog_seconds <= 0 || now < s->watchdog_due ||
@@ -373,8 +226,9 @@ static void *loop_main(void *self) {
                 close(s->listen_fd);
                 s->listen_fd = -1;
             }
-            hang_up_all(s, now < s->drain_until); /* after drain_until: all exchanges */
-            /* The clip that plays is sent to its end, and LISTENERS_MS are left to tell of it. */
+            exchanges_hang_up(s, now < s->drain_until); /* endless ones, and after drain_until all */
+            /* The clip that plays is sent to its end; then listeners have LISTENERS_MS to receive the event that says
+             * so. */
             const int plays = chats_finish(s);
             quiet = plays ? 1e18 : quiet > now ? now : quiet;
             if (now - quiet > 1e-3 * LISTENERS_MS || now >= s->drain_until) {
@@ -385,9 +239,9 @@ static void *loop_main(void *self) {
         }
         MHD_run(s->daemon);
     }
-    run_calls(s, 1);
+    server_run_calls(s, 1);
     /* Suspended exchanges must be resumed before the daemon may stop. */
-    hang_up_all(s, 0);
+    exchanges_hang_up(s, 0);
     ws_end_all(s);
     MHD_run(s->daemon);
     MHD_stop_daemon(s->daemon);
@@ -410,7 +264,7 @@ ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *
     s->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->epoll < 0 || s->waker < 0)
         return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
-    ishow_status status = encoder_thread_create(&s->encoder_thread, http_wake, s, s->metrics, error);
+    ishow_status status = encoder_thread_create(&s->encoder_thread, server_wake, s, s->metrics, error);
     if (status != ISHOW_OK) return status;
     s->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0, peer_may_connect, s,
@@ -422,8 +276,8 @@ ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     s->on_daemon.ready = on_daemon;
     s->on_waker.ready = on_wake;
-    if (!info || !http_watch(s, info->epoll_fd, EPOLLIN, &s->on_daemon) ||
-        !http_watch(s, s->waker, EPOLLIN, &s->on_waker))
+    if (!info || !server_watch(s, info->epoll_fd, EPOLLIN, &s->on_daemon) ||
+        !server_watch(s, s->waker, EPOLLIN, &s->on_waker))
         return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
     if (pthread_create(&s->thread, NULL, loop_main, s))
         return ishow_fail(error, ISHOW_EINTERNAL, "", "The event loop's thread could not be started.");

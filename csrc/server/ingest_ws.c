@@ -33,7 +33,7 @@ static void on_durable(void *user, ishow_status status) {
     pending *p = user;
     atomic_store(&p->status, status);
     atomic_store(&p->settled, 1);
-    http_wake(p->server);
+    server_wake(p->server);
     pending_release(p);
 }
 
@@ -54,7 +54,7 @@ static void on_news(ws *w) {
             set_fault(p, &f);
         }
         if (p->answer.failed)
-            ws_close(w, 1011, "Memory could not be had.");
+            ws_close(w, 1011, "There is not enough memory.");
         else
             ws_send(w, 0, p->answer.data, p->answer.n);
         in->first = p->next;
@@ -74,7 +74,7 @@ static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
     }
     pending *p = calloc(1, sizeof *p);
     if (!p) {
-        ws_close(w, 1011, "Memory could not be had.");
+        ws_close(w, 1011, "There is not enough memory.");
         return;
     }
     atomic_init(&p->refs, 2);

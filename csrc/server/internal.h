@@ -22,6 +22,7 @@
 #include "base/buffer.h"
 #include "base/defaults.h"
 #include "server/server.h"
+#include "server/speech_job.h"
 #include "store/store.h"
 #include "service/error_response.h"
 #include "service/guesses.h"
@@ -47,78 +48,13 @@ enum {
 typedef struct exchange exchange;
 
 /* ---- metrics.c ---- */
-typedef struct metrics metrics;
-metrics *metrics_create(void);
+/* route_name: the name of each index below ROUTES_MAX that is in use, NULL past the last. */
+metrics *metrics_create(const char *(*route_name)(int index));
 void metrics_free(metrics *m);
 void metrics_request(metrics *m, int route, int status);
 void metrics_speech(metrics *m, const ishow_timings *timings);
 /* Prometheus text. engine may be NULL. */
 void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, ishow_buffer *out);
-
-/* ---- response_format.c: what an answer looks like ---- */
-typedef struct job job;
-typedef struct response_format {
-    int streams;           /* 1: sent while it is produced; 0: sent whole at the end */
-    const char *type;      /* Content-Type; NULL: of the job's audio format */
-    void (*begin)(job *j); /* these write to j->out */
-    void (*audio)(job *j, const unsigned char *data, size_t n);
-    void (*word)(job *j,
-                 const ishow_word *word); /* after the audio of the piece in which it begins; NULL: not reported */
-    void (*end)(job *j);
-    void (*fail)(job *j); /* after begin; NULL: the connection breaks */
-} response_format;
-extern const response_format response_json, response_file, response_stream, response_events, response_frames,
-    response_openai;
-/* response_frames writes WebSocket messages one after another to j->out. Reads the first of n bytes and returns its
- * length there; 0: no whole message. */
-size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message, size_t *n_message);
-
-/* ---- speech_job.c: one synthesis ---- */
-struct job {
-    struct job *next; /* in the encoder thread's list */
-    atomic_int refs;  /* one for the loop, one for the encoder thread */
-    const response_format *response;
-    ishow_format format;
-    _Atomic double give_up; /* ishow_now() at the deadline */
-    double patience; /* of a text that comes in pieces: seconds without a piece or audio; 0: the text was whole */
-    int open;        /* more pieces are to come; the loop's own */
-    atomic_int cancelled;
-    char id[ID_MAX + 1];
-    char label[128];
-    size_t characters; /* of the text */
-    double frame_rate; /* mel frames in a second */
-    ishow_utterance *utterance;
-    /* used by the encoder thread only */
-    ishow_encoder *encoder;    /* its sample rate is constant and may be read by any thread */
-    uint64_t seq, samples_out; /* events so far, samples in them */
-    /* shared, under lock */
-    pthread_mutex_t lock;
-    ishow_buffer out;      /* output for the client */
-    size_t taken;          /* of out */
-    atomic_size_t counted; /* unread bytes of `out` that are included in *parked */
-    atomic_llong took_ms;  /* when the client last read something */
-    atomic_size_t *parked; /* unread bytes of all jobs; NULL: not counted */
-    int started, finished; /* there is output; there will be no more */
-    fault failure;         /* set together with `finished` */
-    ishow_timings timings;
-};
-
-job *job_create(const response_format *response, const char *id);
-void job_release(job *j);
-void job_took(job *j);  /* the client has just read something; any thread */
-int job_stalls(job *j); /* 1: it has read nothing for a second; any thread */
-void job_count(job *j); /* updates *parked; call under the job's lock after `out` or `taken` changed */
-
-/* ---- encoder_thread.c ---- */
-typedef struct encoder_thread encoder_thread;
-/* wake(wake_self) is called on the encoder thread when a job has new output. */
-ishow_status encoder_thread_create(encoder_thread **out, void (*wake)(void *self), void *wake_self, metrics *m,
-                                   ishow_error *error);
-void encoder_thread_add(encoder_thread *p, job *j); /* takes one reference */
-void encoder_thread_notify(void *self);             /* any thread; the `notify` of submit, self is the encoder thread */
-void encoder_thread_stop(encoder_thread *p);        /* waits for its jobs (cancel them before) and joins the thread */
-/* After encoder_thread_stop and after the engine is freed, whose threads notify until then. */
-void encoder_thread_free(encoder_thread *p);
 
 /* ---- tasks.c: what workers do for a request ---- */
 typedef struct tasks tasks;
@@ -195,9 +131,10 @@ typedef struct wait_kind {
     int endless;                            /* never ends by itself: ended as soon as the server shuts down */
     int attends;                            /* `news` is called while the request is read, too */
     int (*news)(exchange *x);               /* 1: there is something to answer or send */
-    enum MHD_Result (*resume)(exchange *x); /* called in PHASE_WAIT; answers, or calls http_wait again */
+    enum MHD_Result (*resume)(exchange *x); /* called in PHASE_WAIT; answers, or calls exchange_wait again */
     void (*hang_up)(exchange *x);           /* x->gone is set: stop the work behind it */
     void (*release)(exchange *x);           /* the exchange ends; frees x->waited */
+    job *(*job_of)(const exchange *x);      /* the job whose speech it sends, borrowed; NULL: it has none yet */
 } wait_kind;
 
 typedef struct served_chat served_chat;
@@ -288,24 +225,33 @@ struct ishow_server {
     double drain_until; /* written before `draining` */
 };
 
+/* The event loop. */
+ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error);
+
+/* ---- exchange.c: suspended exchanges, and calls from other threads ---- */
 /* Runs fn(self) on the loop and waits for it; on the calling thread once the loop has ended. Must not be called on the
  * loop. */
-void http_call(ishow_server *s, void (*fn)(void *self), void *self);
-ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error);
-void http_wake(void *server); /* any thread */
+void server_call(ishow_server *s, void (*fn)(void *self), void *self);
+void server_run_calls(ishow_server *s, int last); /* by the loop; last: later calls run on their own thread */
+void server_wake(void *server);                   /* any thread */
+/* 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it. */
+int server_watch(ishow_server *s, int fd, uint32_t events, watch *w);
 /* Suspends the exchange, watches its client, and resumes it when kind->news returns 1. Takes `waited`. */
-void http_wait_for(exchange *x, const wait_kind *kind, void *waited);
-void http_wait(exchange *x); /* suspends it again, for the same thing */
+void exchange_wait_for(exchange *x, const wait_kind *kind, void *waited);
+void exchange_wait(exchange *x); /* suspends it again, for the same thing */
 /* The same without suspending it: for a kind that attends, which writes to the socket itself. */
-void http_attend(exchange *x, const wait_kind *kind, void *waited);
+void exchange_attend(exchange *x, const wait_kind *kind, void *waited);
+void exchange_leave(exchange *x); /* takes it off the list of those that wait */
 /* Takes a resumed exchange's socket and x->waited over from libmicrohttpd; the callback must then return MHD_NO. -1:
  * failed, nothing has changed. */
-int http_take_over(exchange *x, void **waited);
-int http_watch(ishow_server *s, int fd, uint32_t events,
-               watch *w); /* 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
+int exchange_take_over(exchange *x, void **waited);
+void exchanges_resume(ishow_server *s); /* those that have something to answer or send */
+void exchanges_hang_up(ishow_server *s, int endless_only);
+
+/* ---- address.c ---- */
+int same_address(const struct sockaddr_storage *a, const struct sockaddr *b); /* ignores the port */
 
 /* ---- peers.c: connections ---- */
-int same_address(const struct sockaddr_storage *a, const struct sockaddr *b); /* ignores the port */
 /* Callbacks of libmicrohttpd; self: the server. The first limits the connections of one client. */
 enum MHD_Result peer_may_connect(void *self, const struct sockaddr *address, socklen_t length);
 void peer_changed(void *self, struct MHD_Connection *connection, void **context,
@@ -318,7 +264,7 @@ typedef struct ws ws;
 typedef struct ws_kind {
     void (*message)(ws *w, const unsigned char *data, size_t n, int binary); /* a whole message; text is valid UTF-8 */
     void (*news)(
-        ws *w); /* after http_wake, and when the queue has space again: sends what there is, up to ws_capacity */
+        ws *w); /* after server_wake, and when the queue has space again: sends what there is, up to ws_capacity */
     int (*busy)(const ws *w); /* 1: a server that shuts down should wait for it */
     void (*release)(ws *w);   /* the connection has ended: frees ws_self */
 } ws_kind;
@@ -442,7 +388,6 @@ const response_format *openai_response_of(const speech *said);
 /* speech_written.c: a part of a body of lines, and its end; what they return is for libmicrohttpd. */
 enum MHD_Result written_take(exchange *x, const char *data, size_t n);
 enum MHD_Result written_end(exchange *x);
-job *written_job(const exchange *x); /* borrowed; NULL: the exchange is of another kind, or has none yet */
 enum MHD_Result answer_openai_models(exchange *x);
 enum MHD_Result answer_openai_model(exchange *x);
 enum MHD_Result answer_openai_audio_models(exchange *x);
@@ -482,7 +427,7 @@ enum MHD_Result answer_asset(exchange *x);
 enum MHD_Result answer_danmaku_enqueue(exchange *x);   /* chat.c */
 enum MHD_Result answer_danmaku_ingest_ws(exchange *x); /* ingest_ws.c */
 enum MHD_Result answer_danmaku(exchange *x);
-enum MHD_Result answer_danmaku_place(exchange *x);
+enum MHD_Result answer_danmaku_on_worker(exchange *x);
 enum MHD_Result answer_danmaku_delete(exchange *x);
 enum MHD_Result answer_danmaku_stream(exchange *x); /* chat_stream.c */
 

@@ -61,13 +61,13 @@ typedef struct stop_request {
     ishow_server *server; /* reloaded by SIGHUP; NULL before it is created and after it is freed */
 } stop_request;
 
-static void tell_of_hangups(stop_request *stop, ishow_server *server) {
+static void set_reloaded_server(stop_request *stop, ishow_server *server) {
     pthread_mutex_lock(&stop->lock);
     stop->server = server;
     pthread_mutex_unlock(&stop->lock);
 }
 
-/* The first signal asks main to stop. main may be inside the interpreter then, so a second signal ends the process at
+/* The first signal asks main to stop. While main runs Python it cannot react, so a second signal ends the process at
  * once. */
 static void *watch_signals(void *self) {
     stop_request *stop = self;
@@ -133,7 +133,7 @@ static int parse_arguments(int argc, char **argv, arguments *out) {
         }
     }
     if (optind == argc) return -1;
-    fprintf(stderr, "ishowtts-server: what is \"%s\"?\n%s", argv[optind], usage);
+    fprintf(stderr, "ishowtts-server: unknown argument \"%s\".\n%s", argv[optind], usage);
     return EXIT_USAGE;
 }
 
@@ -152,7 +152,7 @@ static const char *find_web(char *out, size_t n) {
             *strrchr(out, '/') = '\0';
             return out;
         }
-    ishow_log(ISHOW_LOG_WARN, "server", "no page: there is no web folder beside %s", self);
+    ishow_log(ISHOW_LOG_WARN, "server", "no pages are served: there is no web folder near %s", self);
     return NULL;
 }
 
@@ -173,18 +173,19 @@ static int compile_state(void *bridge, char *why, size_t n_why) {
     return ishow_bridge_compile_state(bridge, why, n_why);
 }
 
-typedef struct origin {
+/* Where the configuration is read from. */
+typedef struct config_source {
     ishow_bridge *bridge;
     const arguments *args;
-} origin; /* where the configuration comes from */
+} config_source;
 
 static ishow_status read_config(void *self, char **json, ishow_error *error) {
-    const origin *from = self;
+    const config_source *from = self;
     return ishow_bridge_config(from->bridge, from->args->config, (const char *const *)from->args->overrides,
                                from->args->n_overrides, json, error);
 }
 
-static int complain(const ishow_error *error, int code) {
+static int print_error(const ishow_error *error, int code) {
     fprintf(stderr, "ishowtts-server: %s\n", error->message);
     return code;
 }
@@ -205,7 +206,7 @@ static void raise_descriptors(unsigned connections) {
                   (unsigned long long)limit.rlim_cur, connections);
 }
 
-/* A worker or gateway that is asked to leave ends as after SIGTERM, once. */
+/* Shuts down as after SIGTERM, once: a worker or gateway was asked to leave the cluster. */
 static void leave(stop_request *s, int failed) {
     pthread_mutex_lock(&s->lock);
     const int first = !s->asked && !s->failed;
@@ -216,10 +217,10 @@ static void leave(stop_request *s, int failed) {
 
 static void on_leave(void *stop) { leave(stop, 0); }
 
-/* Without NATS a gateway or worker is of no use: whoever started it may start it again. */
+/* NATS refuses the connection for good, so the process exits with status 1; a service manager may restart it. */
 static void on_refused(void *stop) { leave(stop, 1); }
 
-/* Until a first worker was heard of, whose model and voices a gateway then has. 0: asked to stop before. */
+/* Waits for the first worker: a gateway offers the model and voices of its workers. 0: asked to stop before. */
 static int await_worker(ishow_engine *gateway, stop_request *stop) {
     if (!ishow_gateway_ready(gateway)) {
         notify("STATUS=waiting for a worker");
@@ -245,11 +246,11 @@ static int serve(const arguments *args, stop_request *stop) {
     int pending = 0, code = 0;
     double began = ishow_now();
 
-    if (ishow_bridge_start(&bridge, NULL, &error) != ISHOW_OK) return complain(&error, 1);
-    origin from = {bridge, args};
+    if (ishow_bridge_start(&bridge, NULL, &error) != ISHOW_OK) return print_error(&error, 1);
+    config_source from = {bridge, args};
     if (read_config(&from, &json, &error) != ISHOW_OK || ishow_settings_read(&s, json, &error) != ISHOW_OK ||
         ishow_cluster_settings_read(&cluster, json, &error) != ISHOW_OK) {
-        code = complain(&error, EXIT_USAGE);
+        code = print_error(&error, EXIT_USAGE);
         goto done;
     }
     ishow_log_set_level(s.log_level);
@@ -268,37 +269,37 @@ static int serve(const arguments *args, stop_request *stop) {
     cluster.options.refused_self = stop;
     s.server.web_dir = is_worker ? NULL : find_web(web, sizeof web);
     if (ishow_server_create(&server, &s.server, &error) != ISHOW_OK) {
-        code = complain(&error, error.status == ISHOW_EINVAL ? EXIT_USAGE : 1);
+        code = print_error(&error, error.status == ISHOW_EINVAL ? EXIT_USAGE : 1);
         goto done;
     }
-    tell_of_hangups(stop, server);
-    const char *what = is_gateway ? "what its workers have" : s.model;
+    set_reloaded_server(stop, server);
+    const char *what = is_gateway ? "the model of its workers" : s.model;
     notify("STATUS=loading %s", what);
     ishow_log(ISHOW_LOG_INFO, "server", "health is answered on %s, loading %s", ishow_server_url(server), what);
     if (is_gateway) {
         if (ishow_gateway_open(&engine, &cluster.options, &error) != ISHOW_OK) {
-            code = complain(&error, 1);
+            code = print_error(&error, 1);
             goto done;
         }
         ishow_gateway_on_leave(engine, on_leave, stop);
         if (!await_worker(engine, stop)) goto done;
     } else if (ishow_bridge_engine(bridge, s.model, s.precision, s.backend, s.threads, &s.engine, &engine, &pending,
                                    &error) != ISHOW_OK) {
-        code = complain(&error, 1);
+        code = print_error(&error, 1);
         goto done;
     }
     if (ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
-        code = complain(&error, 1);
+        code = print_error(&error, 1);
         goto done;
     }
     if (pending && strcmp(s.compile, "off")) start_compiling(bridge, engine, &s, stop);
     if (is_worker && ishow_worker_open(&worker, engine, &cluster.options, on_leave, stop, &error) != ISHOW_OK) {
-        code = complain(&error, 1);
+        code = print_error(&error, 1);
         goto done;
     }
     if (is_gateway && cluster.options.shared_chat &&
         ishow_chat_group_open(&group, &cluster.options, &error) != ISHOW_OK) {
-        code = complain(&error, 1);
+        code = print_error(&error, 1);
         goto done;
     }
     const ishow_server_chats chats = {.names = cluster.options.chats,
@@ -308,7 +309,7 @@ static int serve(const arguments *args, stop_request *stop) {
                                       .source_chats = s.source_chats,
                                       .n_sources = s.n_sources};
     if (!is_worker && ishow_server_open_chats(server, engine, s.default_voice, &chats, group, &error) != ISHOW_OK) {
-        code = complain(&error, 1);
+        code = print_error(&error, 1);
         goto done;
     }
     ishow_server_join(server, is_gateway ? engine : NULL, worker);
@@ -321,7 +322,7 @@ static int serve(const arguments *args, stop_request *stop) {
     notify("STOPPING=1\nSTATUS=finishing what is being spoken");
     ishow_log(ISHOW_LOG_INFO, "server", "closing: finishing what is being spoken");
 done:
-    tell_of_hangups(stop, NULL);
+    set_reloaded_server(stop, NULL);
     if (worker) ishow_worker_drain(worker, s.server.drain_seconds);
     if (server) ishow_server_drain(server, -1);
     ishow_chat_group_free(group);

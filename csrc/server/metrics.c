@@ -22,11 +22,14 @@ struct metrics {
     uint64_t requests[ROUTES_MAX][STATUSES];
     histogram first_audio, total;
     uint64_t unspoken;
+    const char *(*route_name)(int index);
 };
 
-metrics *metrics_create(void) {
+metrics *metrics_create(const char *(*route_name)(int index)) {
     metrics *m = calloc(1, sizeof *m);
-    if (m) pthread_mutex_init(&m->lock, NULL);
+    if (!m) return NULL;
+    pthread_mutex_init(&m->lock, NULL);
+    m->route_name = route_name;
     return m;
 }
 
@@ -122,10 +125,10 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
     getrusage(RUSAGE_SELF, &used);
     pthread_mutex_lock(&m->lock);
     prometheus_head(out, "http_requests_total", "counter", "Answered requests by endpoint and status.");
-    for (int r = 0; route_name(r); r++)
+    for (int r = 0; m->route_name(r); r++)
         for (int s = 0; s < STATUSES; s++)
             if (m->requests[r][s]) {
-                ishow_buffer_format(out, "ishowtts_http_requests_total{endpoint=\"%s\",status=\"", route_name(r));
+                ishow_buffer_format(out, "ishowtts_http_requests_total{endpoint=\"%s\",status=\"", m->route_name(r));
                 if (statuses[s])
                     ishow_buffer_format(out, "%d", statuses[s]);
                 else

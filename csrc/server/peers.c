@@ -1,21 +1,11 @@
 /* Connections: how many one client may have, and which are closed because they send nothing. All on the loop. */
 #include <math.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "server/internal.h"
-
-int same_address(const struct sockaddr_storage *a, const struct sockaddr *b) {
-    if (a->ss_family != b->sa_family) return 0;
-    if (b->sa_family == AF_INET)
-        return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr ==
-               ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
-    return !memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
-                   &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, 16);
-}
 
 /* Connections without a request must not exclude others: where one address, loopback included, has more than half of
  * all connections in this state, its oldest one is closed. Clients that send their request at once are never among the

@@ -13,7 +13,7 @@
 ishow_status ishow_server_create(ishow_server **out, const ishow_server_options *options, ishow_error *error) {
     *out = NULL;
     ishow_server *s = calloc(1, sizeof *s);
-    if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the server could not be had.");
+    if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the server.");
     ishow_handle_made();
     s->created = time(NULL);
     s->listen_fd = s->epoll = s->waker = -1;
@@ -32,12 +32,12 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     ishow_status status = ISHOW_OK;
     s->rules.host = ishow_strdup(options->host);
     s->rules.api_key = ishow_strdup(key);
-    s->metrics = metrics_create();
+    s->metrics = metrics_create(route_name);
     if (!s->rules.host || (key && !s->rules.api_key) || !s->metrics ||
         !names_copy(&s->rules.hosts, options->allowed_hosts, options->n_allowed_hosts) ||
         !names_copy(&s->rules.origins, options->cors_origins, options->n_cors_origins) ||
         !names_copy(&s->openai_voices, options->openai_voices, options->n_openai_voices)) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the server could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the server.");
         goto done;
     }
     s->rules.key_needed = key != NULL;
@@ -47,7 +47,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
     if ((status = ishow_voice_registry_create(&s->voice_registry, s->store, error)) != ISHOW_OK ||
         (status = ishow_lexicon_open(&s->lexicon, s->store, error)) != ISHOW_OK ||
-        (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK ||
+        (status = tasks_create(&s->tasks, server_wake, s, error)) != ISHOW_OK ||
         (status = broadcast_workers_create(&s->broadcast_workers, s->idle_seconds, error)) != ISHOW_OK)
         goto done;
     if ((status = config_create(&s->config, s, options, error)) != ISHOW_OK) goto done;
@@ -88,7 +88,7 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     if (!s->thread_runs) return;
     s->drain_until = ishow_now() + (seconds < 0 ? atomic_load(&s->drain_seconds) : seconds);
     atomic_store(&s->draining, 1);
-    http_wake(s);
+    server_wake(s);
     pthread_join(s->thread, NULL);
     s->thread_runs = 0;
     config_stop(s->config);
@@ -105,7 +105,7 @@ void ishow_server_free(ishow_server *s) {
     if (s->thread_runs)
         ishow_server_drain(s, 0);
     else if (s->encoder_thread && !atomic_load(&s->draining))
-        encoder_thread_stop(s->encoder_thread); /* ishow_server_create failed after it was started */
+        encoder_thread_stop(s->encoder_thread); /* it was started, then ishow_server_create failed */
     if (s->daemon) MHD_stop_daemon(s->daemon);
     broadcast_workers_free(s->broadcast_workers);
     tasks_free(s->tasks);

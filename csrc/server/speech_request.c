@@ -24,13 +24,17 @@ static void speech_release(exchange *x) {
 }
 
 static enum MHD_Result speech_resume(exchange *x);
-static const wait_kind speech_wait = {
-    .news = speech_news, .resume = speech_resume, .hang_up = speech_hang_up, .release = speech_release};
+static job *speech_job_of(const exchange *x) { return x->waited; }
+static const wait_kind speech_wait = {.news = speech_news,
+                                      .resume = speech_resume,
+                                      .hang_up = speech_hang_up,
+                                      .release = speech_release,
+                                      .job_of = speech_job_of};
 
 /* The running job with this id, borrowed; NULL when there is none. */
 static job *job_running(const ishow_server *s, const char *id) {
     for (const exchange *x = s->waiting; x; x = x->next) {
-        job *j = x->wait == &speech_wait ? x->waited : written_job(x);
+        job *j = x->wait->job_of ? x->wait->job_of(x) : NULL;
         if (j && !strcmp(j->id, id)) return j;
     }
     return NULL;
@@ -98,7 +102,7 @@ job *speech_submit_checked(exchange *x, speech *said, const response_format *res
 int tts_wait(exchange *x, speech *said, const response_format *response, ishow_format format) {
     job *j = speech_submit_checked(x, said, response, format);
     if (!j) return 0;
-    http_wait_for(x, &speech_wait, j);
+    exchange_wait_for(x, &speech_wait, j);
     return 1;
 }
 
@@ -167,7 +171,7 @@ static ssize_t read_stream(void *self, uint64_t position, char *out, size_t most
     if (n) return (ssize_t)n;
     if (failed) return MHD_CONTENT_READER_END_WITH_ERROR;
     if (finished) return MHD_CONTENT_READER_END_OF_STREAM;
-    http_wait(x);
+    exchange_wait(x);
     return 0;
 }
 
@@ -201,7 +205,7 @@ static enum MHD_Result speech_resume(exchange *x) {
     pthread_mutex_unlock(&j->lock);
     if (failed) return respond_fault(x);
     if (!ready) {
-        http_wait(x);
+        exchange_wait(x);
         return MHD_YES;
     }
     if (streams) return stream_begin(x);

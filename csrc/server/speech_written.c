@@ -189,7 +189,7 @@ static int written_news(exchange *x) {
 
 static enum MHD_Result written_resume(exchange *x) {
     if (is_finished(x->waited)) return MHD_NO; /* libmicrohttpd closes the connection */
-    http_wait(x);
+    exchange_wait(x);
     return MHD_YES;
 }
 
@@ -203,20 +203,21 @@ static void written_release(exchange *x) {
     free(w);
 }
 
+static job *written_job(const exchange *x) { return ((const written *)x->waited)->job; }
+
 static const wait_kind written_wait = {.attends = 1,
                                        .news = written_news,
                                        .resume = written_resume,
                                        .hang_up = written_hang_up,
-                                       .release = written_release};
-
-job *written_job(const exchange *x) { return x->wait == &written_wait ? ((const written *)x->waited)->job : NULL; }
+                                       .release = written_release,
+                                       .job_of = written_job};
 
 static written *begin(exchange *x) {
     written *w = x->peer ? calloc(1, sizeof *w) : NULL;
     if (!w) return NULL;
     MHD_set_connection_option(x->connection, MHD_CONNECTION_OPTION_TIMEOUT,
                               0u); /* the client may pause between lines */
-    http_attend(x, &written_wait, w);
+    exchange_attend(x, &written_wait, w);
     return w;
 }
 
@@ -229,7 +230,7 @@ enum MHD_Result written_take(exchange *x, const char *data, size_t n) {
         take_lines(x, w);
         send_audio(x, w);
     }
-    if (w->held) http_wait(x);
+    if (w->held) exchange_wait(x);
     return MHD_YES;
 }
 

@@ -340,7 +340,7 @@ enum MHD_Result subscriber_begin(exchange *x, const subscriber_kind *kind, const
     sub->kind = kind;
     sub->address = x->peer->address;
     sub->moved = ishow_now();
-    sub->fd = http_take_over(x, &sub->self);
+    sub->fd = exchange_take_over(x, &sub->self);
     if (sub->fd < 0) goto done;
     const int one = 1; /* Nagle's algorithm would delay an event until the previous one is acknowledged */
     setsockopt(sub->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

@@ -88,7 +88,7 @@ static void task_leave(exchange *x) { task_release(x->waited); }
 static enum MHD_Result task_resume(exchange *x) {
     task *t = x->waited;
     if (!atomic_load(&t->done)) {
-        http_wait(x);
+        exchange_wait(x);
         return MHD_YES;
     }
     if (!t->fault.status) return t->answer(x, t);
@@ -118,6 +118,6 @@ enum MHD_Result task_begin(exchange *x, task *t) {
                         (int)WAITING_MAX);
         return respond_fault(x);
     }
-    http_wait_for(x, &task_wait, t);
+    exchange_wait_for(x, &task_wait, t);
     return MHD_YES;
 }

@@ -229,7 +229,7 @@ static void on_upgrade(void *self, struct MHD_Connection *connection, void *cont
     w->events = EPOLLIN;
     w->heard = w->moved = ishow_now();
     if (w->early.failed || wslay_event_context_server_init(&w->frames, &callbacks, w) != 0 ||
-        !http_watch(s, fd, w->events, &w->watch)) {
+        !server_watch(s, fd, w->events, &w->watch)) {
         MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
         return;
     }

@@ -249,7 +249,7 @@ static int synthesize(client *c, ishow_engine *engine, const json_t *data) {
     ishow_model_info info;
     char found[65];
     if (!text) return write_error(c, "EINVAL", "The event synthesize needs a text.");
-    http_call(d.server, copy_defaults, &d);
+    server_call(d.server, copy_defaults, &d);
     d.request.text = text;
     d.request.voice = name ? name : language ? voice_of_language(engine, language, found) : NULL;
     if (!d.request.voice && d.voice[0]) d.request.voice = d.voice;

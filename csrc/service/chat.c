@@ -1,5 +1,4 @@
-/* See chat.h. An accepted message is answered with 202 once the journal has written it to disk, and with 503 when it
- * could not. */
+/* An accepted message is answered with 202 once the journal has written it to disk, and with 503 when that failed. */
 #include "service/chat.h"
 
 #include <stdlib.h>
@@ -18,7 +17,7 @@ ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ish
     ishow_status status = ISHOW_OK;
     chat_service *d = calloc(1, sizeof *d);
     *out = NULL;
-    if (!d) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for live chat could not be had.");
+    if (!d) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for live chat.");
     d->store = store;
     d->entries = sources;
     d->n_entries = n_sources;
@@ -96,7 +95,7 @@ ishow_status ishow_chat_service_prepare(chat_change **out, const ishow_request *
     chat_change *c = calloc(1, sizeof *c);
     *out = NULL;
     ishow_status status =
-        c ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat's settings could not be had.");
+        c ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the chat's settings.");
     for (size_t i = 0; !status && i < options->webhooks.n && i < WEBHOOKS_MAX; i++) {
         snprintf(c->urls[i], sizeof c->urls[i], "%s", options->webhooks.item[i]);
         c->webhooks[c->n_webhooks++] = c->urls[i];
@@ -152,7 +151,7 @@ static int refused(const char *id, ishow_chat_reason reason, ishow_buffer *out) 
     return 200;
 }
 
-/* The id ends with a NUL. */
+/* m->id must end with a NUL. */
 static int receive(chat_service *d, const ishow_chat_message *m, void (*durable)(void *user, ishow_status status),
                    void *user, int *waits, ishow_buffer *out, fault *f) {
     ishow_chat_verdict v;
@@ -298,7 +297,7 @@ int ishow_chat_service_delete(chat_service *d, const char *id, fault *f) {
 /* ---- metrics ---- */
 
 static void add_counts(ishow_chat_counts *sum, const ishow_chat_counts *n) {
-    uint64_t *to = (uint64_t *)sum; /* it consists of such */
+    uint64_t *to = (uint64_t *)sum; /* the struct holds nothing else */
     const uint64_t *from = (const uint64_t *)n;
     for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += from[i];
 }

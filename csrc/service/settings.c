@@ -1,4 +1,5 @@
-/* Values were checked and completed in Python, so each must be present with its type; no default is repeated here. */
+/* Python has checked the values and filled in defaults, so every key must be present with the right type. No default is
+ * repeated here. */
 #include "service/settings.h"
 
 #include <jansson.h>
@@ -26,7 +27,7 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
     out->sources = calloc(out->n_sources + 1, sizeof *out->sources);
     out->source_chats = calloc(out->n_sources + 1, sizeof *out->source_chats);
     if (!out->sources || !out->source_chats)
-        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+        return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.");
     for (size_t i = 0; i < out->n_sources; i++) {
         json_t *from = json_array_get(sources, i);
         const char *name = json_string_value(json_object_get(from, "platform"));
@@ -74,7 +75,7 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
     return ISHOW_OK;
 }
 
-/* Reads the settings of one table. */
+/* Reads one section into the struct that its table of fields describes. */
 static ishow_status read_section(json_t *from, const ishow_fields *fields, void *to, ishow_error *error) {
     for (size_t i = 0; i < fields->n; i++) {
         const ishow_field *field = &fields->rows[i];
@@ -90,7 +91,7 @@ static ishow_status read_section(json_t *from, const ishow_fields *fields, void 
         else if (field->kind <= ISHOW_FIELD_SIZE && json_is_number(value))
             ishow_field_set(field, to, json_number_value(value));
         else
-            return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s is not there.",
+            return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s is missing.",
                               field->setting);
     }
     return ISHOW_OK;
@@ -190,7 +191,7 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
     s->wyoming_port = (int)json_integer_value(json_object_get(server, "wyoming_port")); /* null: 0 */
 
     if (!(chat_json = json_dumps(chat, JSON_COMPACT))) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.");
         goto done;
     }
     if ((status = ishow_chat_settings_read(&out->chat, chat_json, error)) != ISHOW_OK) goto done;
@@ -202,7 +203,7 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
         calloc(json_array_size(hosts) + json_array_size(origins) + 2 * json_object_size(names) + 1, sizeof *out->lists);
     out->voices = calloc(out->n_voices + 1, sizeof *out->voices);
     if (!out->lists || !out->voices) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.");
         goto done;
     }
     s->allowed_hosts = read_names(hosts, out->lists, &s->n_allowed_hosts);

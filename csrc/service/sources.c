@@ -1,7 +1,7 @@
-/* Connections to platforms, opened by the configuration or on request, with the chat as their sink.
+/* Connections to platforms, opened by the configuration or on request. Their events go to the chat.
  *
- * One thread serves them all, since decoding untrusted data may take long. It holds `lock` meanwhile. Requests that
- * show connections read a copy, which the thread makes after each turn, and never wait for it. */
+ * One thread of its own serves all of them, because decoding untrusted data may take long; it holds `lock` while it
+ * works. Requests that show connections never wait for it: they read a copy that it makes after each iteration. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,7 +31,7 @@ struct platform_thread {
     int ending;
     pthread_t thread;
     int runs;
-    atomic_int wanted; /* threads that wait for the lock: the thread yields to them, since a mutex is not fair */
+    atomic_int wanted; /* threads that wait for the lock; the platform thread lets them in, since a mutex is not fair */
     int waker;         /* eventfd */
     pthread_mutex_t shown_lock; /* guards the copy, below */
     ishow_chat_source_stats shown[CONNECTIONS_MAX];
@@ -55,7 +55,7 @@ static const ishow_chat_source_options *entry_for(const chat_service *d, ishow_c
 /* Set once, by the first call of sources_open. */
 static platform_thread *platforms_of(const chat_service *d) { return __atomic_load_n(&d->platforms, __ATOMIC_ACQUIRE); }
 
-static const char KEY_OF[] = "youtube"; /* the platform that answers nobody without a key */
+static const char KEY_OF[] = "youtube"; /* the only platform that needs a key */
 
 static int keeps_key(const chat_service *d, ishow_chat_platform platform) {
     return d->store && platform == ISHOW_CHAT_YOUTUBE;
@@ -73,7 +73,7 @@ static ishow_status connect_source(chat_service *d, platform_thread *p, ishow_ch
         o.login = login;
     }
     connection *c = calloc(1, sizeof *c);
-    if (!c) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a connection could not be had.");
+    if (!c) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a connection.");
     char *kept = keeps_key(d, platform) && !o.token ? key_read(ishow_store_dir(d->store), KEY_OF) : NULL;
     if (kept) o.token = kept;
     ishow_status status = ishow_chat_source_open(&c->source, p->loop, &o, &sink, error);
@@ -111,7 +111,7 @@ static connection *find(const platform_thread *p, ishow_chat_platform platform, 
 
 /* ---- the thread ---- */
 
-/* With the lock. */
+/* The caller holds the lock. */
 static void show(platform_thread *p) {
     ishow_chat_source_stats shown[CONNECTIONS_MAX];
     size_t n = 0;
@@ -173,7 +173,7 @@ static void platforms_free(platform_thread *p) {
     free(p);
 }
 
-/* With the lock. What the configuration names. */
+/* Joins the channels of the configuration. The caller holds the lock. */
 static void join_configured(chat_service *d, platform_thread *p) {
     for (size_t i = 0; i < d->n_entries; i++) {
         const ishow_chat_source_options *e = &d->entries[i];
@@ -197,7 +197,7 @@ void sources_open(chat_service *d) {
     const ishow_chat_loop_options options = ishow_chat_loop_options_default();
     p = calloc(1, sizeof *p);
     if (!p) {
-        ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: no memory");
+        ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: there is not enough memory");
         return;
     }
     pthread_mutex_init(&p->lock, NULL);
@@ -250,7 +250,7 @@ static void write_connection(ishow_buffer *out, const ishow_chat_source_stats *s
     ishow_buffer_text(out, "}");
 }
 
-/* Copies what is shown. */
+/* Copies what is shown, its times brought up to now; returns the number of connections. */
 static size_t take_shown(chat_service *d, ishow_chat_source_stats out[CONNECTIONS_MAX]) {
     platform_thread *p = platforms_of(d);
     if (!p) return 0;
@@ -281,19 +281,18 @@ void sources_write(chat_service *d, ishow_buffer *out) {
 void sources_metrics(chat_service *const *all, size_t n_all, ishow_buffer *out) {
     static const struct {
         const char *name, *help;
-    } families[] = {
-        {"chat_source_messages_total", "Messages of a connection to a platform."},
-        {"chat_source_deletions_total", "Deletions of a connection to a platform."},
-        {"chat_source_connects_total", "Times that a connection to a platform became live."},
-        {"chat_source_losses_total", "Live connections to a platform that were lost."},
-        {"chat_source_malformed_total", "Lines or packets of a platform that were not what its protocol says."},
-        {"chat_source_live", "1 while a connection to a platform is live."}};
+    } families[] = {{"chat_source_messages_total", "Messages of a connection to a platform."},
+                    {"chat_source_deletions_total", "Deletions of a connection to a platform."},
+                    {"chat_source_connects_total", "Times that a connection to a platform became live."},
+                    {"chat_source_losses_total", "Live connections to a platform that were lost."},
+                    {"chat_source_malformed_total", "Lines or packets that break the platform's protocol."},
+                    {"chat_source_live", "1 while a connection to a platform is live."}};
     ishow_chat_source_stats shown[CONNECTIONS_MAX];
     for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
-        int told = 0;
+        int has_head = 0;
         for (size_t k = 0; k < n_all; k++) {
             const size_t n = take_shown(all[k], shown);
-            if (n && !told++)
+            if (n && !has_head++)
                 prometheus_head(out, families[f].name, strstr(families[f].name, "_total") ? "counter" : "gauge",
                                 families[f].help);
             for (size_t i = 0; i < n; i++) {
@@ -310,7 +309,7 @@ void sources_metrics(chat_service *const *all, size_t n_all, ishow_buffer *out) 
 }
 
 /* Reads platform and channel from a body; 0: fault set. */
-static int take_place(json_t *root, ishow_chat_platform *platform, const char **channel, fault *f) {
+static int read_channel(json_t *root, ishow_chat_platform *platform, const char **channel, fault *f) {
     static const char *const needed[] = {"platform", "channel"};
     for (size_t i = 0; i < 2; i++)
         if (!json_string_value(json_object_get(root, needed[i])))
@@ -325,7 +324,7 @@ static int take_place(json_t *root, ishow_chat_platform *platform, const char **
     return 1;
 }
 
-/* With the lock. */
+/* The caller holds the lock. */
 static int join_channel(chat_service *d, platform_thread *p, ishow_chat_platform platform, const char *channel,
                         const char *token, const char *login, ishow_buffer *out, fault *f) {
     ishow_chat_source_stats s;
@@ -369,7 +368,7 @@ int sources_start(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     static const char *const known[] = {"platform", "channel", "token", "login"};
     ishow_chat_platform platform;
     const char *channel;
-    if (!only_strings(root, known, 4, f) || !take_place(root, &platform, &channel, f)) return 0;
+    if (!only_strings(root, known, 4, f) || !read_channel(root, &platform, &channel, f)) return 0;
     platform_thread *p = platforms_of(d);
     if (!p) return ishow_fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
     begin_change(p);
@@ -425,7 +424,7 @@ int sources_stop(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     ishow_chat_platform platform;
     const char *channel;
     connection *c = NULL;
-    if (!only_strings(root, known, 2, f) || !take_place(root, &platform, &channel, f)) return 0;
+    if (!only_strings(root, known, 2, f) || !read_channel(root, &platform, &channel, f)) return 0;
     platform_thread *p = platforms_of(d);
     if (p) {
         begin_change(p);

@@ -125,10 +125,10 @@ class Frontend:
             options = replace(options, scripts=phones.SCRIPTS[spoken or "en"])
         letters, guessed = self.kind == "pinyin", spoken or detect.guess(text)
         text = pronounce.without(text)
-        told = pronounced(text, guessed, letters) if markup else Applied(text)
-        said = lexicon.current().apply(told.text, guessed, letters)
+        marked = pronounced(text, guessed, letters) if markup else Applied(text)
+        said = lexicon.current().apply(marked.text, guessed, letters)
         reading = read(said.text, spoken, options=options)
-        for applied, before in ((said, told.text), (told, text)):
+        for applied, before in ((said, marked.text), (marked, text)):
             if applied.changes:
                 reading = reading.moved(before, applied.span)
         return reading
@@ -176,11 +176,11 @@ class Frontend:
         entry = Entry(asked["word"].strip(), asked["said"].strip(), asked.get("language"))
         lexicon.check(entry)
         language = detect.base(entry.language)
-        told = pronounce.is_said(entry.said)
-        if told and self.kind == "phones" and language and language not in self.languages:
+        spelled = pronounce.is_said(entry.said)
+        if spelled and self.kind == "phones" and language and language not in self.languages:
             known = ", ".join(self.languages)
             raise TextError(f"This model has no sounds of {entry.language}; it has those of {known}.", field="language")
-        if not told and not pronounce.audible(self.read(entry.said, entry.language).text):
+        if not spelled and not pronounce.audible(self.read(entry.said, entry.language).text):
             raise TextError("There is nothing in it that can be spoken.", field="said")
         return {"word": entry.word, "said": entry.said, "language": entry.language or "", "key": lexicon.key(entry)}
 

@@ -5,7 +5,7 @@
     'a jiff!'
 
 They are put into a line before anything else reads it. One lexicon is in use in a process: what the configuration says
-and what was told over HTTP, which counts where both have a word.
+and what was given over HTTP, which counts where both have a word.
 """
 
 from __future__ import annotations

@@ -27,12 +27,12 @@ def spoken(text: str, language: str) -> list[tuple[str, int]]:
     The first one is a pause, the last one the closing mark. Sounds that the user chose (see `pronounce`) are said as
     they are. ValueError when the text holds nothing readable.
     """
-    told = [pronounce.symbols(run.group()) for run in pronounce.CODES.finditer(text)]
-    if not told:
+    given = [pronounce.symbols(run.group()) for run in pronounce.CODES.finditer(text)]
+    if not given:
         return _spoken(text, language)
-    names = iter(told)
+    names = iter(given)
     standing = pronounce.CODES.sub(lambda _: f" {_STAND_INS[next(names)[0][-1:] in '01']} ", text)
-    return list(_put_in(_spoken(standing, language), told, _said_for_them(language)))
+    return list(_put_in(_spoken(standing, language), given, _said_for_them(language)))
 
 
 _STAND_INS = ("blifnurk", "ovnurk")
@@ -46,10 +46,10 @@ def _said_for_them(language: str) -> frozenset[tuple[str, ...]]:
 
 
 def _put_in(
-    said: list[tuple[str, int]], told: list[list[str]], stand_ins: frozenset[tuple[str, ...]]
+    said: list[tuple[str, int]], given: list[list[str]], stand_ins: frozenset[tuple[str, ...]]
 ) -> Iterator[tuple[str, int]]:
-    """`said` with the words `told`, in order, in place of the stand-ins."""
-    rest = iter(told)
+    """`said` with the words `given`, in order, in place of the stand-ins."""
+    rest = iter(given)
     for word, group in groupby(said, lambda pair: pair[1]):
         names = [name for name, _ in group]
         if word >= 0 and tuple(names) in stand_ins:

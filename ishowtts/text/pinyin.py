@@ -63,9 +63,9 @@ def symbols(text: str) -> tuple[list[str], list[int]]:
             if len(read) != len(piece):
                 read = [syllables(char)[0] if _spoken_as_syllable(char) else char for char in piece]
             for i, char in enumerate(piece):
-                told = pronounce.pinyin(char)
-                if told or _spoken_as_syllable(char):
+                given = pronounce.pinyin(char)
+                if given or _spoken_as_syllable(char):
                     add(" ", at + i)
-                add(told or read[i], at + i)
+                add(given or read[i], at + i)
         at += len(piece)
     return out, origin

@@ -219,10 +219,10 @@ def _unmarked(inside: str) -> str:
 def _stressed(names: list[str], stresses: list[int], vowels: frozenset[str]) -> list[str]:
     """Names with the digit of stress behind vowels; `stresses`: a vowel from there on. None: the first full vowel."""
     places = [i for i, name in enumerate(names) if name in vowels]
-    told = {next((i for i in places if i >= at), -1) for at in stresses}
+    stressed = {next((i for i in places if i >= at), -1) for at in stresses}
     if not stresses and places:
-        told = {next((i for i in places if names[i] not in _UNSTRESSED), -1)}
-    return [name + str(int(i in told)) if i in places else name for i, name in enumerate(names)]
+        stressed = {next((i for i in places if names[i] not in _UNSTRESSED), -1)}
+    return [name + str(int(i in stressed)) if i in places else name for i, name in enumerate(names)]
 
 
 # ---- what a code is --------------------------------------------------------------------------------------------------

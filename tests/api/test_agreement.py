@@ -78,15 +78,15 @@ def test_openai(both: tuple[Server, Server]) -> None:
 
 
 def test_websocket(both: tuple[Server, Server]) -> None:
-    told: list[list[Any]] = []
+    received: list[list[Any]] = []
     for server in both:
         with connect(f"ws://127.0.0.1:{server.port}/api/tts/ws") as socket:
             for message in ("no json", *(json.dumps(one) for one in MESSAGES)):
                 socket.send(message)
-            told.append([json.loads(socket.recv(timeout=60)) for _ in range(len(MESSAGES) + 1)])
-    assert told[0] == told[1]
-    assert all(one["event"] == "error" for one in told[0])
-    assert [one["request_id"] for one in told[0] if "request_id" in one] == ["a"] * 4
+            received.append([json.loads(socket.recv(timeout=60)) for _ in range(len(MESSAGES) + 1)])
+    assert received[0] == received[1]
+    assert all(one["event"] == "error" for one in received[0])
+    assert [one["request_id"] for one in received[0] if "request_id" in one] == ["a"] * 4
 
 
 def test_the_description_states_what_is_checked(both: tuple[Server, Server]) -> None:

@@ -152,9 +152,11 @@ def test_a_message_is_heard(api: httpx.Client, listener: Listener) -> None:
         metadata={"roles": ["vip"], "colour": "#123456"},
     )
     end = listener.wait("end", name)
-    told, start = listener.wait("message", name), listener.wait("start", name)
+    message, start = listener.wait("message", name), listener.wait("start", name)
     assert (
-        told["text"] == "Good evening to everybody." and told["roles"] == ["vip"] and told["timestamp"] == 1769860800000
+        message["text"] == "Good evening to everybody."
+        and message["roles"] == ["vip"]
+        and message["timestamp"] == 1769860800000
     )
     assert start["said"] == "Anna says: Good evening to everybody." and start["user"] == "Anna_77" and start["at"] == 0
     assert [word for _, _, word in start["captions"]] == start["said"].split()

@@ -90,16 +90,16 @@ def test_every_kind_of_answer_has_the_same_samples(http: httpx.Client) -> None:
 
     sse = http.post("/api/tts/stream", json=request, headers={"Accept": "text/event-stream"})
     assert sse.headers["content-type"] == "text/event-stream"
-    told = events(sse.text)
-    assert [name for name, _ in told if name not in ("audio", "word")] == ["start", "end"]
-    assert told[0][0] == "start" and told[-1][0] == "end"
-    parts = [data for name, data in told if name == "audio"]
+    received = events(sse.text)
+    assert [name for name, _ in received if name not in ("audio", "word")] == ["start", "end"]
+    assert received[0][0] == "start" and received[-1][0] == "end"
+    parts = [data for name, data in received if name == "audio"]
     assert [part["seq"] for part in parts] == list(range(len(parts)))
     joined = np.frombuffer(b"".join(base64.b64decode(part["audio_base64"]) for part in parts), "<i2")
     np.testing.assert_array_equal(joined, whole)
-    assert told[-1][1]["waveform_len"] == len(whole) and told[-1][1]["seed"] == 7
+    assert received[-1][1]["waveform_len"] == len(whole) and received[-1][1]["seed"] == 7
     lengths = [len(base64.b64decode(part["audio_base64"])) / 2 for part in parts]
-    assert parts[-1]["t0"] == pytest.approx(sum(lengths[:-1]) / told[0][1]["sample_rate"], abs=1e-3)
+    assert parts[-1]["t0"] == pytest.approx(sum(lengths[:-1]) / received[0][1]["sample_rate"], abs=1e-3)
 
 
 @pytest.mark.parametrize("rate", [8000, 44100])
@@ -147,13 +147,13 @@ def test_long_text_arrives_in_pieces(http: httpx.Client) -> None:
     with http.stream(
         "POST", "/api/tts/stream", json={"text": text, **FAST}, headers={"Accept": "text/event-stream"}
     ) as answer:
-        told = events("".join(answer.iter_text()))
-    end = told[-1][1]
+        received = events("".join(answer.iter_text()))
+    end = received[-1][1]
     assert end["timings"]["first_audio"] < 0.8 * end["timings"]["total"]
     samples = np.concatenate(
-        [np.frombuffer(base64.b64decode(d["audio_base64"]), "<i2") for name, d in told if name == "audio"]
+        [np.frombuffer(base64.b64decode(d["audio_base64"]), "<i2") for name, d in received if name == "audio"]
     )
-    check(samples, told[0][1]["sample_rate"], 15, 80)
+    check(samples, received[0][1]["sample_rate"], 15, 80)
 
 
 def test_nulls_are_defaults(http: httpx.Client) -> None:
@@ -225,25 +225,25 @@ def test_closing_the_connection_cancels(http: httpx.Client) -> None:
 
 def test_a_stream_of_a_long_text_begins_with_a_short_chunk(http: httpx.Client) -> None:
     text = "Good evening, everybody. " + "This is a sentence of some length that the model speaks after it. " * 2
-    told = events(
+    received = events(
         http.post("/api/tts/stream", json={"text": text, **FAST}, headers={"Accept": "text/event-stream"}).text
     )
-    pieces = [len(base64.b64decode(data["audio_base64"])) for name, data in told if name == "audio"]
+    pieces = [len(base64.b64decode(data["audio_base64"])) for name, data in received if name == "audio"]
     assert len(pieces) > 1 and pieces[0] < sum(pieces) / 3
-    end = told[-1][1]
+    end = received[-1][1]
     assert end["timings"]["first_audio"] < end["timings"]["total"]
     again = http.post("/api/tts/stream", json={"text": text, **FAST, "format": "pcm"}).content
-    assert again == b"".join(base64.b64decode(data["audio_base64"]) for name, data in told if name == "audio")
+    assert again == b"".join(base64.b64decode(data["audio_base64"]) for name, data in received if name == "audio")
 
 
 def test_words_have_places_and_times(http: httpx.Client) -> None:
     text = "Nine  viewers paid $5, \U0001f600 wow: it's 3pm! Then the second sentence comes, made as another chunk."
     request = {"text": text, "seed": 7, "nfe_step": 3}
     sse = http.post("/api/tts/stream", json=request, headers={"Accept": "text/event-stream"})
-    told = events(sse.text)
-    words = [data for name, data in told if name == "word"]
+    received = events(sse.text)
+    words = [data for name, data in received if name == "word"]
     said = [text[word["offset"] : word["offset"] + word["length"]] for word in words]
     assert said[:5] == ["Nine", "viewers", "paid", "$5", "wow"] and said[-2:] == ["another", "chunk"]
     assert all(word["start"] < word["end"] for word in words)
     starts = [word["start"] for word in words]
-    assert starts == sorted(starts) and starts[0] < 0.5 and words[-1]["end"] <= told[-1][1]["duration"] + 0.001
+    assert starts == sorted(starts) and starts[0] < 0.5 and words[-1]["end"] <= received[-1][1]["duration"] + 0.001

@@ -13,12 +13,13 @@
 
 #include <cmocka.h>
 
-int tiny_model(const char *root, const char *fault) {
+#include "base/base.h"
+
+int tiny_models(const char *root, const char *faults) {
     const char *python = getenv("ISHOWTTS_PYTHON");
-    char command[512], option[32] = "";
-    if (*fault) snprintf(option, sizeof option, "--fault %s", fault);
-    snprintf(command, sizeof command, "PYTHONPATH=. %s tests/tiny.py %s/%s %s", python ? python : ".venv/bin/python",
-             root, *fault ? fault : "tiny", option);
+    char command[512];
+    snprintf(command, sizeof command, "PYTHONPATH=. %s tests/tiny.py %s %s", python ? python : ".venv/bin/python", root,
+             faults);
     return system(command);
 }
 
@@ -26,6 +27,21 @@ void source_tree(void) {
     char folder[4096];
     assert_non_null(getcwd(folder, sizeof folder));
     setenv("ISHOWTTS_PATH", folder, 1);
+}
+
+int start_bridge(ishow_bridge **out) {
+    ishow_error error = {0};
+    source_tree();
+    if (!ishow_bridge_start(out, NULL, &error)) return 0;
+    print_error("%s\n", error.message);
+    return -1;
+}
+
+int stop_bridge(ishow_bridge *bridge, const char *root) {
+    char command[128];
+    ishow_bridge_stop(bridge);
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    return system(command) || ishow_live_handles() != 0;
 }
 
 void add_voice(ishow_engine *engine) {

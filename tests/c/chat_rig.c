@@ -62,7 +62,7 @@ void unmake(rig *r) {
     free(r);
 }
 
-size_t hear(ishow_chat_reader *reader, told *log, size_t n_log, char **rest, size_t *n_rest) {
+size_t hear(ishow_chat_reader *reader, heard_event *log, size_t n_log, char **rest, size_t *n_rest) {
     char part[700]; /* no interval is a multiple of it */
     size_t n;
     while ((n = ishow_chat_reader_text(reader, part, sizeof part))) {
@@ -76,7 +76,7 @@ size_t hear(ishow_chat_reader *reader, told *log, size_t n_log, char **rest, siz
         *end = '\0';
         if (*p != ':') {
             assert_true(n_log < LOG_MAX);
-            told *t = &log[n_log++];
+            heard_event *t = &log[n_log++];
             memset(t, 0, sizeof *t);
             char *data = strstr(p, "\ndata: "), *name = strstr(p, "event: ");
             assert_non_null(data);
@@ -105,12 +105,12 @@ void run(rig *r, double seconds) {
     }
 }
 
-const char *field(const told *t, const char *name) {
+const char *field(const heard_event *t, const char *name) {
     const char *value = json_string_value(json_object_get(t->data, name));
     return value ? value : "";
 }
 
-double number(const told *t, const char *name) { return json_number_value(json_object_get(t->data, name)); }
+double number(const heard_event *t, const char *name) { return json_number_value(json_object_get(t->data, name)); }
 
 size_t count(const rig *r, const char *name) {
     size_t n = 0;
@@ -118,7 +118,7 @@ size_t count(const rig *r, const char *name) {
     return n;
 }
 
-const told *nth(const rig *r, const char *name, size_t n) {
+const heard_event *nth(const rig *r, const char *name, size_t n) {
     for (size_t i = 0; i < r->n_log; i++)
         if (!strcmp(r->log[i].name, name) && !n--) return &r->log[i];
     return NULL;

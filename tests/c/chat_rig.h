@@ -8,11 +8,11 @@
 
 enum { LOG_MAX = 4096 };
 
-typedef struct told {
+typedef struct heard_event {
     char name[16];
     json_t *data;
     char id[64];
-} told;
+} heard_event;
 
 typedef struct rig {
     fake_clock clock;
@@ -21,7 +21,7 @@ typedef struct rig {
     ishow_chat_options o;
     ishow_chat *chat;
     ishow_chat_reader *reader;
-    told log[LOG_MAX];
+    heard_event log[LOG_MAX];
     size_t n_log;
     char *text;
     size_t n_text;
@@ -36,15 +36,16 @@ void unmake(rig *r); /* checks that no handle is left */
 
 /* Appends a reader's events to a log of n_log entries and checks that each has a name and an object. Returns the new
  * length; `rest` keeps the bytes of an incomplete event. */
-size_t hear(ishow_chat_reader *reader, told *log, size_t n_log, char **rest, size_t *n_rest);
+size_t hear(ishow_chat_reader *reader, heard_event *log, size_t n_log, char **rest, size_t *n_rest);
 void listen_now(rig *r);
 void run(rig *r, double seconds); /* and listens */
 
-const char *field(const told *t, const char *name);
-double number(const told *t, const char *name);
+const char *field(const heard_event *t, const char *name);
+double number(const heard_event *t, const char *name);
 size_t count(const rig *r, const char *name);
-const told *nth(const rig *r, const char *name, size_t n); /* the n-th event with this name; NULL: there is none */
-const char *heard(const rig *r);                           /* ids of the clips that started, such as "a b c" */
+const heard_event *nth(const rig *r, const char *name,
+                       size_t n); /* the n-th event with this name; NULL: there is none */
+const char *heard(const rig *r);  /* ids of the clips that started, such as "a b c" */
 
 ishow_chat_verdict say_as(rig *r, const char *id, const char *user, const char *text, ishow_chat_priority priority);
 ishow_chat_verdict say(rig *r, const char *id, const char *text, ishow_chat_priority priority); /* each id once */

@@ -25,26 +25,13 @@ static char root[] = "/tmp/ishow-bridge-XXXXXX";
 static ishow_bridge *bridge;
 
 static int start(void **state) {
-    ishow_error error = {0};
     (void)state;
-    if (!mkdtemp(root)) return -1;
-    const char *const faults[] = {"", "nan", "corrupt", "shape"};
-    for (size_t i = 0; i < 4; i++)
-        if (tiny_model(root, faults[i]) != 0) return -1;
-    source_tree();
-    if (ishow_bridge_start(&bridge, NULL, &error)) {
-        print_error("%s\n", error.message);
-        return -1;
-    }
-    return 0;
+    return !mkdtemp(root) || tiny_models(root, "nan corrupt shape") || start_bridge(&bridge);
 }
 
 static int stop(void **state) {
-    char command[128];
     (void)state;
-    ishow_bridge_stop(bridge);
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command) || ishow_live_handles() != 0;
+    return stop_bridge(bridge, root);
 }
 
 /* Starts that must fail come first: after each of them another can succeed in the same process. */

@@ -26,28 +26,19 @@ static char root[] = "/tmp/ishow-package-XXXXXX", model[128], cache[1024];
 static ishow_bridge *bridge;
 
 static int start(void **state) {
-    ishow_error error = {0};
     (void)state;
-    if (!mkdtemp(root) || tiny_model(root, "") != 0) return -1;
+    if (!mkdtemp(root) || tiny_models(root, "")) return -1;
     snprintf(model, sizeof model, "%s/tiny", root);
     if (!getcwd(cache, sizeof cache - 20) || system("rm -rf build/test-cache")) return -1;
     strcat(cache, "/build/test-cache"); /* where tests/tiny.py expects it */
     setenv("ISHOWTTS_CACHE_DIR", cache, 1);
     unsetenv("ISHOWTTS_COMPILE");
-    source_tree();
-    if (ishow_bridge_start(&bridge, NULL, &error)) {
-        print_error("%s\n", error.message);
-        return -1;
-    }
-    return 0;
+    return start_bridge(&bridge);
 }
 
 static int stop(void **state) {
-    char command[128];
     (void)state;
-    ishow_bridge_stop(bridge);
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command) || ishow_live_handles() != 0;
+    return stop_bridge(bridge, root);
 }
 
 static ishow_engine *open_engine(int *pending, ishow_model_info *info) {

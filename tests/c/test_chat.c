@@ -25,7 +25,7 @@ static void test_one_message(void **state) {
     assert_int_equal(count(r, "message"), 1);
     assert_int_equal(count(r, "start"), 1);
     assert_int_equal(count(r, "end"), 1);
-    const told *start = nth(r, "start", 0), *end = nth(r, "end", 0);
+    const heard_event *start = nth(r, "start", 0), *end = nth(r, "end", 0);
     assert_string_equal(field(start, "said"), LONG);
     assert_true(fabs(number(start, "duration") - 6) < 0.01 && number(start, "at") == 0);
     json_t *captions = json_object_get(start->data, "captions"), *word;
@@ -42,7 +42,7 @@ static void test_one_message(void **state) {
     /* Checks that audio comes in order, without gaps, and never further ahead than the lead. */
     double at = 0;
     for (size_t n = 0; nth(r, "audio", n); n++) {
-        const told *a = nth(r, "audio", n);
+        const heard_event *a = nth(r, "audio", n);
         assert_int_equal((int)number(a, "seq"), (int)n);
         assert_true(fabs(number(a, "t0") - at) < 1e-6);
         at = number(a, "t1");
@@ -70,7 +70,7 @@ static void test_captions_have_the_times_of_the_words(void **state) {
     open_chat(r);
     say(r, "a", "Hi \xe4\xbd\xa0\xe5\xa5\xbd, there", ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 4);
-    const told *start = nth(r, "start", 0);
+    const heard_event *start = nth(r, "start", 0);
     json_t *captions = json_object_get(start->data, "captions"), *caption;
     assert_int_equal(json_array_size(captions), 4);
     assert_int_equal((int)number(start, "timed"), 3);
@@ -261,7 +261,7 @@ static void test_deletion(void **state) {
     assert_int_equal(ishow_chat_delete_user(r->chat, "test", "#room", "bob"), 2);
     assert_int_equal(ishow_chat_delete(r->chat, "test", NULL, "a"), 1); /* while it plays */
     listen_now(r);
-    const told *end = nth(r, "end", 0);
+    const heard_event *end = nth(r, "end", 0);
     assert_string_equal(field(end, "id"), "a");
     assert_string_equal(field(end, "reason"), "deleted");
     assert_true(number(end, "at") > 1 && number(end, "at") < 3);

@@ -21,7 +21,7 @@ static void test_listeners_hear_the_same(void **state) {
     (void)state;
     rig *r = make();
     open_chat(r);
-    told *late_log = calloc(LOG_MAX, sizeof *late_log);
+    heard_event *late_log = calloc(LOG_MAX, sizeof *late_log);
     char *rest = NULL;
     size_t n_rest = 0, n_late = 0;
     ishow_error error = {0};

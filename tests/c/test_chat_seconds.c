@@ -185,7 +185,7 @@ static void test_a_clip_that_is_too_long(void **state) {
     assert_string_equal(heard(r), "p a");
     const double most[] = {5, 3};
     for (size_t k = 0; k < 2; k++) {
-        const told *end = nth(r, "end", k);
+        const heard_event *end = nth(r, "end", k);
         double at = 0;
         for (size_t n = 0; nth(r, "audio", n); n++)
             if (!strcmp(field(nth(r, "audio", n), "id"), field(end, "id"))) at = number(nth(r, "audio", n), "t1");
@@ -213,7 +213,7 @@ static void test_texts_are_cut_before(void **state) {
     for (int i = 0; i < 9; i++) memcpy(text + 44 * i, (const char[2]){(char)('a' + i), 'q'}, 2);
     assert_true(say(r, "a", text, ISHOW_CHAT_PRIORITY_NORMAL).accepted);
     run(r, 20);
-    const told *end = nth(r, "end", 0);
+    const heard_event *end = nth(r, "end", 0);
     assert_true(number(end, "at") > 4 && number(end, "at") <= 6);
     assert_int_equal(counts(r).cut, 1);
     r->o.long_texts = ISHOW_CHAT_REFUSE;

@@ -31,10 +31,10 @@ typedef struct speaker { /* the engine of a worker in this process */
     fake_text text;
     ishow_engine *engine;
     ishow_worker *worker;
-    int told; /* atomic: the worker is to leave */
+    int asked_to_leave; /* atomic: the worker is to leave */
 } speaker;
 
-static void on_leave(void *self) { __atomic_store_n(&((speaker *)self)->told, 1, __ATOMIC_RELEASE); }
+static void on_leave(void *self) { __atomic_store_n(&((speaker *)self)->asked_to_leave, 1, __ATOMIC_RELEASE); }
 
 static void speaker_make(speaker *s, const char *url, const char *name, int slow_us, size_t queue) {
     ishow_engine_options options = ishow_engine_options_default();
@@ -339,8 +339,8 @@ static void a_worker_that_leaves_finishes_what_it_speaks(void **state) {
     shows(g, "\"name\":\"two\"", 1);
     assert_int_equal(ishow_gateway_drain(g, "nobody", &error), ISHOW_ENOTFOUND);
     assert_int_equal(ishow_gateway_drain(g, "one", &error), ISHOW_OK);
-    for (int i = 0; i < 1000 && !__atomic_load_n(&s[0].told, __ATOMIC_ACQUIRE); i++) usleep(10000);
-    assert_int_equal(s[0].told, 1);
+    for (int i = 0; i < 1000 && !__atomic_load_n(&s[0].asked_to_leave, __ATOMIC_ACQUIRE); i++) usleep(10000);
+    assert_int_equal(s[0].asked_to_leave, 1);
     ishow_utterance *other = submit(g, "Hello.");
     ishow_worker_drain(s[0].worker, 0);
     while (engine_read_piece(u, &all, &n)) continue;

@@ -145,9 +145,9 @@ static void a_refused_request_is_accepted_after_retry_after(void **state) {
     assert_true(l->kept > 1);
     assert_true(error.retry_after > 0 && error.retry_after < request.deadline);
     ishow_status status = ISHOW_EBUSY;
-    double told = 0;
-    while (status == ISHOW_EBUSY && told < request.deadline) { /* what it goes by is measured again meanwhile */
-        told += error.retry_after;
+    double promised = 0;
+    while (status == ISHOW_EBUSY && promised < request.deadline) { /* what it goes by is measured again meanwhile */
+        promised += error.retry_after;
         usleep((useconds_t)(1e6 * error.retry_after));
         status = ishow_engine_submit(r->engine, &request, NULL, NULL, &l->held[l->kept], &error);
     }

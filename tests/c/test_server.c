@@ -161,7 +161,7 @@ static long told_by_experience(int us) {
         start(fd[i] = dial(r), "/api/tts", id);
     }
     wait_in_flight(r, 4);
-    long told = retry_after(r);
+    long seconds = retry_after(r);
     slow_down(r, 0);
     for (int i = 0; i < 4; i++) {
         reply a = receive(fd[i]);
@@ -170,7 +170,7 @@ static long told_by_experience(int us) {
         close(fd[i]);
     }
     rig_free(r);
-    return told;
+    return seconds;
 }
 
 static void a_full_queue_gives_retry_after(void **state) {

@@ -155,7 +155,7 @@ static void wrong_keys_are_slowed_down(void **state) {
     assert_non_null(wait);
     assert_in_range(atoi(wait + 13), 1, 6);
     free(a.all);
-    /* The right one is not told apart, or it could be found without a pause. */
+    /* A right key is not treated in another way, or it could be found without a pause. */
     expect(r, GET("/api/voices", "Authorization: Bearer a key of enough letters\r\n"), 429, "too_many_keys");
     expect(r, GET("/healthz", ""), 200, "ready");
     expect(r, GET("/api/voices", ""), 401, "unauthorized");

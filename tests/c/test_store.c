@@ -324,13 +324,13 @@ static void write_until_killed(const place *p, int tell) {
     ishow_store *s = NULL;
     if (ishow_store_open(&s, p->dir, NULL) || ishow_store_migrate(s, &words, NULL)) _exit(1);
     for (;;)
-        if (ishow_store_run(s, insert, "told", NULL) || write(tell, "x", 1) != 1) _exit(1);
+        if (ishow_store_run(s, insert, "reported", NULL) || write(tell, "x", 1) != 1) _exit(1);
 }
 
 static void what_was_acknowledged_survives_a_kill(void **state) {
     (void)state;
     place p = make_place();
-    int told = 0;
+    int reported = 0;
     for (int round = 0; round < 12; round++) {
         int ends[2];
         assert_int_equal(pipe(ends), 0);
@@ -339,20 +339,20 @@ static void what_was_acknowledged_survives_a_kill(void **state) {
         if (!child) write_until_killed(&p, ends[1]);
         close(ends[1]);
         char byte;
-        for (int i = 0; i <= round * 3 && read(ends[0], &byte, 1) == 1; i++) told++;
+        for (int i = 0; i <= round * 3 && read(ends[0], &byte, 1) == 1; i++) reported++;
         usleep((useconds_t)(round * 211));
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
-        while (read(ends[0], &byte, 1) == 1) told++; /* reported before it was killed */
+        while (read(ends[0], &byte, 1) == 1) reported++; /* reported before it was killed */
         close(ends[0]);
         ishow_store *s = open_store(&p);
         assert_string_equal(ishow_store_rescued(s), "");
         int kept = words_in(s);
-        assert_true(kept >= told && kept <= told + 1); /* one row may be committed and not reported */
-        told = kept;
+        assert_true(kept >= reported && kept <= reported + 1); /* one row may be committed and not reported */
+        reported = kept;
         ishow_store_close(s);
     }
-    assert_true(told > 12 * 11 * 3 / 2);
+    assert_true(reported > 12 * 11 * 3 / 2);
     remove_place(&p);
 }
 

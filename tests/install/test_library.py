@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from serving import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -104,10 +105,20 @@ def test_the_example_in_python_speaks(prefix: Path, tmp_path: Path) -> None:
     assert done.returncode == 1 and "cfg_strength must be between 0 and 10" in done.stderr
 
 
-def test_an_installed_server_starts(prefix: Path) -> None:
+def test_an_installed_server_speaks_to_the_example_of_openai(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = prefix / "bin" / "ishowtts-server"
     version = run("pkg-config", "--modversion", "ishow", env=clean_environment(prefix)).stdout.strip()
     assert run(server, "--version", env=clean_environment(prefix)).stdout == f"ishowtts-server {version}\n"
+    monkeypatch.setenv("ISHOWTTS_SERVER", str(server))
+    example = shutil.copy(ROOT / "examples" / "openai_client.py", tmp_path)
+    with Server(env={"ISHOWTTS_PATH": "", "PYTHONPATH": "", "ISHOWTTS_PYTHON": sys.executable}) as running:
+        maps = Path(f"/proc/{running.process.pid}/maps").read_text()
+        assert str(prefix / "lib") in maps and str(ROOT / "build") not in maps
+        done = run(sys.executable, example, running.url, "Good evening.", "a.wav", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert len(samples_of(tmp_path / "a.wav")) > 12000
 
 
 def test_only_names_of_the_library_are_exported(prefix: Path) -> None:
