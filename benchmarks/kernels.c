@@ -1,6 +1,6 @@
-/* Rates of the products and of attention on one thread, beside the processor's own rate of fused multiply-adds. Prints
- * lines of kernels,what,type,rows,n,k,giga-operations a second (median of five turns). Compiled and run by kernels.py.
- */
+/* Rates of the products and of attention on one thread, beside the processor's own rate of fused multiply-adds.
+ * Prints lines of kernels,what,type,rows,n,k,giga-operations a second (median of five turns). Compiled and run by
+ * kernels.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Joining two chunks of speech. They are unrelated signals, so their powers add: gains cos and sin keep the loudness.
- */
+/* Joining two chunks of speech. They are unrelated signals, so their powers add: gains cos and sin keep the
+ * loudness. */
 #include <math.h>
 #include <string.h>
 

@@ -35,8 +35,7 @@ ISHOW_API int ishow_log_level_find(const char *name, ishow_log_level *out); /* "
 
 /* A sink for programs: each line is one write, so that lines of several threads do not mix. TEXT, the default: "time
  * level module: id text". JSON: an object with time, level, module, request_id (of a request, up to 71 bytes) and
- * message.
- */
+ * message. */
 ISHOW_API void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *module, const char *id,
                                    const char *text);
 typedef enum ishow_log_format { ISHOW_LOG_TEXT, ISHOW_LOG_JSON } ishow_log_format;

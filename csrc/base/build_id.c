@@ -1,5 +1,5 @@
-/* The linker's build id, a hash of everything linked. Caches on disk that depend on the code include it in their key.
- */
+/* The linker's build id, a hash of everything linked. Caches on disk that depend on the code include it in their
+ * key. */
 #include <elf.h>
 #include <link.h>
 #include <pthread.h>

@@ -1,8 +1,10 @@
 /* The embedded interpreter, and the parts of the C core that are implemented in Python. This header does not depend on
- * Python. * A C program starts the interpreter of the environment that it was built in, by one bridge; inside `python`
- * every engine attaches a bridge of its own to the running interpreter. Lifetimes: start the bridge first, stop it
- * last. Except for start, attach and stop, functions are called without the interpreter lock, from any thread; each
- * takes the lock while it needs it. */
+ * Python.
+ *
+ * A C program starts the interpreter of the environment that it was built in, by one bridge; inside `python` every
+ * engine attaches a bridge of its own to the running interpreter. Lifetimes: start the bridge first, stop it last.
+ * Except for start, attach and stop, functions are called without the interpreter lock, from any thread; each takes
+ * the lock while it needs it. */
 #ifndef ISHOW_BRIDGE_BRIDGE_H
 #define ISHOW_BRIDGE_BRIDGE_H
 
@@ -24,13 +26,13 @@ ISHOW_API ishow_status ishow_bridge_start(ishow_bridge **out, const char *progra
 /* Attaches to the running interpreter; the caller holds the interpreter lock. */
 ISHOW_API ishow_status ishow_bridge_attach(ishow_bridge **out, ishow_error *error);
 
-/* Finalises an interpreter that was started (main thread, everything else joined), detaches from one that was attached.
- */
+/* Finalises an interpreter that was started (main thread, everything else joined), detaches from one that was
+ * attached. */
 ISHOW_API void ishow_bridge_stop(ishow_bridge *bridge);
 
-/* Runs ishowtts.config: reads the file (NULL: defaults only), the environment and "key=value" overrides; *json (free())
- * is the checked configuration in the shape that server/ reads. EINVAL with file, line or field and the allowed range.
- */
+/* Runs ishowtts.config: reads the file (NULL: defaults only), the environment and "key=value" overrides; *json
+ * (free()) is the checked configuration in the shape that server/ reads. EINVAL with file, line or field and the
+ * allowed range. */
 ISHOW_API ishow_status ishow_bridge_config(ishow_bridge *bridge, const char *path, const char *const *overrides,
                                            size_t n_overrides, char **json, ishow_error *error);
 

@@ -1,5 +1,5 @@
-/* Shared by the files of bridge/, and private to it. Functions are called with the interpreter lock held unless noted.
- */
+/* Shared by the files of bridge/, and private to it. Functions are called with the interpreter lock held unless
+ * noted. */
 #ifndef ISHOW_BRIDGE_INTERNAL_H
 #define ISHOW_BRIDGE_INTERNAL_H
 

@@ -1,8 +1,10 @@
-/* Cached bytes by key. * One mutex guards a hash map of chains and a list from the most to the least recently used
- * entry. Both links are inside the entry, so a hit allocates nothing. References are counted outside the mutex: the
- * cache holds one while an entry is linked, every caller one of its own, and the last release frees the entry. So an
- * evicted entry stays valid for its users. The budget counts the whole size of an entry, its header included, so that
- * many small entries cannot exceed it. Content is copied and hashed with the mutex released. */
+/* Cached bytes by key.
+ *
+ * One mutex guards a hash map of chains and a list from the most to the least recently used entry. Both links are
+ * inside the entry, so a hit allocates nothing. References are counted outside the mutex: the cache holds one while an
+ * entry is linked, every caller one of its own, and the last release frees the entry. So an evicted entry stays valid
+ * for its users. The budget counts the whole size of an entry, its header included, so that many small entries cannot
+ * exceed it. Content is copied and hashed with the mutex released. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

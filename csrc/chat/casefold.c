@@ -1,6 +1,6 @@
 /* Comparison of words as people read them. A banned word must be found in full-width, circled, upper-case or accented
- * letters too, so both sides are folded; dakuten, vowel signs and tone marks of other scripts are letters and are kept.
- */
+ * letters too, so both sides are folded; dakuten, vowel signs and tone marks of other scripts are letters and are
+ * kept. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -26,8 +26,8 @@ static int is_mark(utf8proc_int32_t c) {
     return kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME;
 }
 
-/* 1 when a mark is kept: it is on a letter of its own script, and not an accent of a script whose accents are removed.
- */
+/* 1 when a mark is kept: it is on a letter of its own script, and not an accent of a script whose accents are
+ * removed. */
 static int belongs(utf8proc_int32_t mark, utf8proc_int32_t base) { return base >= 0x590 && mark >> 8 == base >> 8; }
 
 /* Folds a text of ASCII only; 0: it has other characters. */

@@ -327,8 +327,8 @@ typedef struct ishow_chat_published {
     double until;
 } ishow_chat_published;
 
-/* published(self, what) is called for every event, under the chat's lock, as ishow_chat_on_event. Before the chat runs.
- */
+/* published(self, what) is called for every event, under the chat's lock, as ishow_chat_on_event. Before the chat
+ * runs. */
 ISHOW_API void ishow_chat_on_publish(ishow_chat *chat, void (*published)(void *self, const ishow_chat_published *what),
                                      void *self);
 

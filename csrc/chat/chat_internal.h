@@ -1,6 +1,8 @@
-/* Declarations shared by the files of chat/; the public interface is chat/chat.h. *     message ─ filter (clean,
- * viewers) ─ item ─ queue ─ player (clips from a synth) ─ broadcast ─ readers * The chat's lock guards everything here
- * except the broadcast, which has a lock of its own. */
+/* Declarations shared by the files of chat/; the public interface is chat/chat.h.
+ *
+ *     message ─ filter (clean, viewers) ─ item ─ queue ─ player (clips from a synth) ─ broadcast ─ readers
+ *
+ * The chat's lock guards everything here except the broadcast, which has a lock of its own. */
 #ifndef ISHOW_CHAT_CHAT_INTERNAL_H
 #define ISHOW_CHAT_CHAT_INTERNAL_H
 

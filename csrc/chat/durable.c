@@ -13,8 +13,8 @@ void chat_record(ishow_chat *c, const item *it) {
 
 /* ---- tickets ---- */
 
-/* A mark that could not be written counts as answered, so that the chat continues to read messages when the disk fails.
- */
+/* A mark that could not be written counts as answered, so that the chat continues to read messages when the disk
+ * fails. */
 static void on_mark(void *self, uint64_t ticket, ishow_status status) {
     ishow_chat *c = self;
     (void)status;

@@ -226,8 +226,8 @@ static void fold_free(folded_message *m) {
 
 static const char *bare(const char *channel) { return channel + (*channel == '#'); }
 
-/* Checks names and other parts of a message besides its text for banned words. 1: there is one; 0: none; -1: no memory.
- */
+/* Checks names and other parts of a message besides its text for banned words. 1: there is one; 0: none; -1: no
+ * memory. */
 static int says_banned(const filter *f, const ishow_chat_message *m, const folded_message *fm) {
     const ishow_span spans[] = {m->system_text, m->gift_name};
     const char *const whole[] = {fm->text, fm->name, fm->login};

@@ -1,7 +1,8 @@
-/* The language of a line of chat, from its script and, for Latin letters, its words and their letters. * Seven
- * languages are distinguished by the likelihood of the line's trigrams in each, together with lists of common words;
- * four more by lists of words and by letters that only they have. The expected language is kept unless another one is
- * clearly more likely: a single short word, names, and words used in every language are not evidence. */
+/* The language of a line of chat, from its script and, for Latin letters, its words and their letters.
+ *
+ * Seven languages are distinguished by the likelihood of the line's trigrams in each, together with lists of common
+ * words; four more by lists of words and by letters that only they have. The expected language is kept unless another
+ * one is clearly more likely: a single short word, names, and words used in every language are not evidence. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 /* Options: their defaults, a copy that owns its strings, and the [chat] section of the configuration. Values of that
  * section were checked and completed in Python, so each must be present with its type; nothing has a second default
- * here.
- */
+ * here. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

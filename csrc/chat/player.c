@@ -1,7 +1,9 @@
-/* Plays clips, and synthesises the next ones meanwhile. * The server cannot know what listeners hear, so it is the
- * clock: a clip plays for its duration from its start event, and its audio is published in small pieces slightly ahead
- * of the position. All listeners hear the same at the same time, a new one joins at the current position, and a clip
- * that is skipped or deleted stops within that lead. When synthesis is slower than speech, the clock waits for it. */
+/* Plays clips, and synthesises the next ones meanwhile.
+ *
+ * The server cannot know what listeners hear, so it is the clock: a clip plays for its duration from its start event,
+ * and its audio is published in small pieces slightly ahead of the position. All listeners hear the same at the same
+ * time, a new one joins at the current position, and a clip that is skipped or deleted stops within that lead. When
+ * synthesis is slower than speech, the clock waits for it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Seconds an ordinary speaker takes for text[0..bytes), pauses at marks included. An estimate from code points alone.
- */
+/* Seconds an ordinary speaker takes for text[0..bytes), pauses at marks included. An estimate from code points
+ * alone. */
 double ishow_speech_seconds(const char *text, size_t bytes);
 
 #endif

@@ -20,8 +20,8 @@
 extern "C" {
 #endif
 
-/* Tokens of one chunk, owned by the caller of `tokenize`; ids are vocabulary indices (not shifted). free() the arrays.
- */
+/* Tokens of one chunk, owned by the caller of `tokenize`; ids are vocabulary indices (not shifted). free() the
+ * arrays. */
 typedef struct ishow_tokens {
     int32_t *ids; /* [n] */
     size_t n;

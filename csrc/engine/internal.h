@@ -3,9 +3,9 @@
  * One mutex, the engine's, guards everything that two threads use; it is never held during a call into the model, the
  * front end or a caller's notify. Data of one thread are marked with that thread.
  *
- * References to an utterance are held by its caller, the list of live utterances, the text thread while it prepares it,
- * and each of its jobs. It holds a reference to its engine, so that its functions stay valid after ishow_engine_free.
- */
+ * References to an utterance are held by its caller, the list of live utterances, the text thread while it prepares
+ * it, and each of its jobs. It holds a reference to its engine, so that its functions stay valid after
+ * ishow_engine_free. */
 #ifndef ISHOW_ENGINE_INTERNAL_H
 #define ISHOW_ENGINE_INTERNAL_H
 

@@ -80,8 +80,8 @@ size_t ishow_align_ends(const float *predicted, size_t n, size_t n_ref, size_t r
  * 1]]. */
 void ishow_align_fill(const size_t *ends, size_t n, int64_t *index, float *phase);
 
-/* index for the AVERAGE layout: n tokens spread over `frames` frames, the remainder given to the last ones as F5 does.
- */
+/* index for the AVERAGE layout: n tokens spread over `frames` frames, the remainder given to the last ones as F5
+ * does. */
 void ishow_spread_fill(size_t n, size_t frames, int64_t *index);
 
 /* Seed of the noise for attempt `retry` of chunk `chunk`: the utterance's own for the first attempt of the first chunk,

@@ -299,8 +299,8 @@ static void wait_for_text(ishow_engine *engine, double wake) {
     pthread_cond_timedwait(&engine->text_work, &engine->lock, &until);
 }
 
-/* Hands the chunks of p over to u; for a text that arrives in pieces they are those of its next part. The lock is held.
- */
+/* Hands the chunks of p over to u; for a text that arrives in pieces they are those of its next part. The lock is
+ * held. */
 static void publish(ishow_engine *engine, ishow_utterance *u, plan *p, uint64_t plan_hash) {
     if (u->feed) {
         chunks_free(u->chunks, u->n_chunks);

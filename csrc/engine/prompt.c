@@ -1,7 +1,8 @@
 /* The cache of references: for each voice, time and model, the keys and values that the steps read are computed once,
- * from the reference alone, and kept in the tensor cache. * They depend on nothing else of a request: the noise has a
- * fixed seed, and the reference moves on the straight line from that noise to its mel. So the same request gives the
- * same samples, whatever was spoken or evicted before. */
+ * from the reference alone, and kept in the tensor cache.
+ *
+ * They depend on nothing else of a request: the noise has a fixed seed, and the reference moves on the straight line
+ * from that noise to its mel. So the same request gives the same samples, whatever was spoken or evicted before. */
 #include <string.h>
 
 #include "engine/internal.h"

@@ -1,5 +1,5 @@
-/* What a research request gives the solver besides settings (times, noise), and the states that it keeps of its rows.
- */
+/* What a research request gives the solver besides settings (times, noise), and the states that it keeps of its
+ * rows. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* Voices: the preparation of a reference, done once for all requests.
  *
- * Reference behaviour: f5_tts.infer.utils_infer.preprocess_ref_audio_text and infer_batch_process: silence at the ends
- * is removed but for 50 ms; a level under 0.1 RMS is raised to it, and the result is lowered by the same factor; the
- * text ends with punctuation and a space. Unlike there, audio is not cut at 12 s, since its text would no longer fit.
- */
+ * Reference behaviour: f5_tts.infer.utils_infer.preprocess_ref_audio_text and infer_batch_process: silence at the
+ * ends is removed but for 50 ms; a level under 0.1 RMS is raised to it, and the result is lowered by the same factor;
+ * the text ends with punctuation and a space. Unlike there, audio is not cut at 12 s, since its text would no longer
+ * fit. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

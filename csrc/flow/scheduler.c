@@ -1,7 +1,10 @@
-/* The step scheduler. * Every model call advances the rows that come first by their scheduling keys. Rows share no
- * accumulator, time or random state. Memory is allocated when a row is added, never in a step. * A midpoint step x0 +
- * dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), consists of two calls x += dt v: after the first call x0 - xm is kept,
- * and it is added after the second. */
+/* The step scheduler.
+ *
+ * Every model call advances the rows that come first by their scheduling keys. Rows share no accumulator, time or
+ * random state. Memory is allocated when a row is added, never in a step.
+ *
+ * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), consists of two calls x += dt v: after the first
+ * call x0 - xm is kept, and it is added after the second. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Split CFG: one branch in each call, so that the unconditional branch can leave out the frames of a row's reference.
- */
+/* Split CFG: one branch in each call, so that the unconditional branch can leave out the frames of a row's
+ * reference. */
 #include <string.h>
 
 #include "base/base.h"

@@ -115,8 +115,8 @@ INLINE void block_x3_n(const block_of *b, size_t words, void *out, size_t row, i
     store_sums(out, row, halves, panels);
 }
 
-/* 8-bit values: integer sums for each group, converted to float and added. first: first row of each half of the block.
- */
+/* 8-bit values: integer sums for each group, converted to float and added. first: first row of each half of the
+ * block. */
 INLINE void block_s8_n(const block_of *b, size_t rows, const operand *a, const size_t *first, const matrix *w,
                        size_t panel, vec *out, int halves, int panels) {
     enum { GROUP_WORDS = S8_GROUP / 4 };

@@ -34,8 +34,8 @@ INLINE ivec iload(const void *p) {
     return v;
 }
 INLINE void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
-/* Loads the first n of LANES values; the full vector is a case of its own, as a copy of variable length is a slow loop.
- */
+/* Loads the first n of LANES values; the full vector is a case of its own, as a copy of variable length is a slow
+ * loop. */
 INLINE vec load_some(const float *p, size_t n) {
     vec v = {0};
     if (n == LANES) return load(p);
@@ -145,8 +145,8 @@ INLINE vec vmish(vec x) {
     return x * q * inverse(q + 2.0f);
 }
 
-/* sin and cos, absolute error 1e-6 for |x| up to some thousand: reduction by pi/2 in three parts, Cephes' polynomials.
- */
+/* sin and cos, absolute error 1e-6 for |x| up to some thousand: reduction by pi/2 in three parts, Cephes'
+ * polynomials. */
 INLINE void vsincos(vec x, vec *sine, vec *cosine) {
     vec t = fma_(x, splat(0.636619772f), splat(MAGIC));
     ivec n = (ivec)t - MAGIC_BITS;

@@ -66,8 +66,8 @@ typedef struct ishow_backend {
     void *self;
     ishow_model_info info;
     /* h_cond, h_uncond: [frames * dim] out. A backend may leave them unwritten and keep what a step needs elsewhere,
-     * with these addresses as keys; it then implements `release`, which is called when a row's h is no longer needed.
-     */
+     * with these addresses as keys; it then implements `release`, which is called when a row's h is no longer
+     * needed. */
     ishow_status (*encode)(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
     /* mod: [n * mod_width] out, for n times in [0, 1]. guidance: [n] strengths for guidance-conditioned networks: a
      * step with that modulation gives the guided velocity from the conditional branch alone; 0: no guidance. Not read

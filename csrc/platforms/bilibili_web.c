@@ -1,8 +1,10 @@
-/* A room as the platform's web page reads it. These are requested over HTTP, in this order: an identity of this browser
- * (buvid3 and buvid4), the key that requests are signed with today, the real room number, and hosts with a token. * The
- * platform answers -352 when it rejects an identity and -412 when there are too many requests. After -352 a new
- * identity is requested; when that does not help, and after -412, the room is joined on the host that needs no token.
- */
+/* A room as the platform's web page reads it. These are requested over HTTP, in this order: an identity of this
+ * browser (buvid3 and buvid4), the key that requests are signed with today, the real room number, and hosts with a
+ * token.
+ *
+ * The platform answers -352 when it rejects an identity and -412 when there are too many requests. After -352 a new
+ * identity is requested; when that does not help, and after -412, the room is joined on the host that needs no
+ * token. */
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>

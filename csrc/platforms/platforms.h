@@ -20,8 +20,7 @@ extern "C" {
  *
  *     epoll_ctl(own, EPOLL_CTL_ADD, ishow_chat_loop_fd(loop), EPOLLIN);
  *     for (;;) { epoll_wait(own, ..., min(own timeout, ishow_chat_loop_timeout(loop))); ishow_chat_loop_process(loop);
- * }
- */
+ * } */
 typedef struct ishow_chat_loop ishow_chat_loop;
 
 typedef struct ishow_chat_loop_options {

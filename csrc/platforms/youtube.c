@@ -1,5 +1,5 @@
-/* Items of liveChatMessages.list. Types and fields: https://developers.google.com/youtube/v3/live/docs/liveChatMessages
- */
+/* Items of liveChatMessages.list. Types and fields:
+ * https://developers.google.com/youtube/v3/live/docs/liveChatMessages */
 #include "platforms/youtube.h"
 
 #include "platforms/jsonspan.h"

@@ -1,7 +1,9 @@
 /* A YouTube live chat. Every call costs units of the key's daily quota, so nothing is requested twice: results are kept
- * over failures, and so is the page token, so that no message is missed. *     handle ─ channel ─ its latest uploads ─
- * videos: which is live ─ chat: stream, or page after page * A stream (liveChatMessages.streamList) is one long call;
- * where the endpoint does not have it, pages are polled. */
+ * over failures, and so is the page token, so that no message is missed.
+ *
+ *     handle ─ channel ─ its latest uploads ─ videos: which is live ─ chat: stream, or page after page
+ *
+ * A stream (liveChatMessages.streamList) is one long call; where the endpoint does not have it, pages are polled. */
 #include <curl/curl.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,6 @@
-/* ishowtts._audio: audio/ for Python; see audio/audio.h for what each function means.
- * Samples come in through the buffer protocol (contiguous float32) and go out as an `Array` that owns the memory the C
- * function filled: numpy.asarray(array) wraps it without a copy. The interpreter lock is released around pure C only.
- */
+/* ishowtts._audio: audio/ for Python; see audio/audio.h for what each function means. Samples come in through the
+ * buffer protocol (contiguous float32) and go out as an `Array` that owns the memory the C function filled:
+ * numpy.asarray(array) wraps it without a copy. The interpreter lock is released around pure C only. */
 #include "pyext/audio.h"
 
 #include <stdlib.h>

@@ -213,8 +213,8 @@ static PyObject *engine_voices(PyObject *object, PyObject *unused) {
     return list;
 }
 
-/* Called on an engine's thread, which must not take the interpreter lock: an eventfd tells an event loop of Python's.
- */
+/* Called on an engine's thread, which must not take the interpreter lock: an eventfd tells an event loop of
+ * Python's. */
 static void notify_fd(void *user) {
     const uint64_t one = 1;
     const ssize_t ignored =

@@ -1,6 +1,8 @@
-/* ishowtts._flow: the engine's grids, noise and step scheduler, for tests and research. * Scheduler keeps a strong
- * reference to every row's buffer until the row leaves. Its Python callable is called with the interpreter lock held:
- * this module is for running the real scheduler with a model under development, not for speed. */
+/* ishowtts._flow: the engine's grids, noise and step scheduler, for tests and research.
+ *
+ * Scheduler keeps a strong reference to every row's buffer until the row leaves. Its Python callable is called with
+ * the interpreter lock held: this module is for running the real scheduler with a model under development, not for
+ * speed. */
 #include "pyext/module.h"
 
 #include "base/defaults.h"

@@ -1,6 +1,7 @@
-/* ishowtts._service: the parts of csrc/service that both servers use, for the server in Python: the store, requests for
- * speech and content negotiation, voices and uploads, comparison of configurations, Retry-After. * Calls that may wait
- * for a disk, a model or another change do so without the interpreter lock. */
+/* ishowtts._service: the parts of csrc/service that both servers use, for the server in Python: the store, requests
+ * for speech and content negotiation, voices and uploads, comparison of configurations, Retry-After.
+ *
+ * Calls that may wait for a disk, a model or another change do so without the interpreter lock. */
 #include "pyext/module.h"
 
 #include <stdatomic.h>

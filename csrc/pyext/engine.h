@@ -39,8 +39,8 @@ int pyext_take_fields(const ishow_fields *fields, PyObject *options, int all, vo
 /* {"nfe": 7, ...}: every default and limit of base/defaults.h, and the defaults of the tables. */
 PyObject *pyext_defaults(void);
 
-/* {"priorities": (...), "platforms", "roles", "reasons", "states"}: the words of live chat, the highest priority first.
- */
+/* {"priorities": (...), "platforms", "roles", "reasons", "states"}: the words of live chat, the highest priority
+ * first. */
 PyObject *pyext_chat_words(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* ishowtts._engine.DEFAULTS, the constants of base/defaults.h, and CHAT_WORDS, the names used in live chat, for Python.
- */
+/* ishowtts._engine.DEFAULTS, the constants of base/defaults.h, and CHAT_WORDS, the names used in live chat, for
+ * Python. */
 #include "pyext/engine.h"
 
 #include "chat/chat.h"

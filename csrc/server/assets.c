@@ -1,6 +1,6 @@
 /* The files of the pages, read into memory at start. A request names an entry of this table, so no path can be
- * traversed. NAME.html is the page /NAME (index.html: /), openapi.json is at the root, everything else is under /web/.
- */
+ * traversed. NAME.html is the page /NAME (index.html: /), openapi.json is at the root, everything else is under
+ * /web/. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -40,9 +40,8 @@ enum {
     SWALLOW_MAX = 16 * 1024 * 1024,   /* body bytes read and dropped so that the client sees the answer */
     PARKED_MAX = 32 * 1024 * 1024,    /* unread bytes of one client before it is dropped */
     WRITTEN_PARKED_MAX = 1024 * 1024, /* unread bytes of a text that comes in pieces before no more speech is read */
-    PARKED_ALL_MAX =
-        64 * 1024 *
-        1024 /* of all clients: above it, the one of those that read nothing with the most unread bytes is dropped */
+    /* unread bytes of all clients; above it, the one of those that read nothing which has the most is dropped */
+    PARKED_ALL_MAX = 64 * 1024 * 1024
 };
 
 typedef struct exchange exchange;

@@ -115,8 +115,8 @@ static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
 
 /* ---- messages to the client ---- */
 
-/* Sends whole messages of the job as long as the queue has space. Returns 1 when there are no more and none will come.
- */
+/* Sends whole messages of the job as long as the queue has space. Returns 1 when there are no more and none will
+ * come. */
 static int send_job(ws *w, job *j) {
     const unsigned char *message; /* borrowed from j->out */
     size_t n, skip;

@@ -1,8 +1,8 @@
 /* Home Assistant's Wyoming protocol on a port of its own. An event is a line of JSON, optionally more JSON, and bytes
  * (https://github.com/OHF-Voice/wyoming).
  *
- * Few clients connect and each waits for its speech, so each has a thread that blocks, apart from the HTTP event loop.
- */
+ * Few clients connect and each waits for its speech, so each has a thread that blocks, apart from the HTTP event
+ * loop. */
 #include "server/wyoming.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* See file_watch.h. Editors and package managers often replace a file instead of writing it, some in several steps. So
- * the folder is watched, and the file is compared once no event has arrived for QUIET_MS.
- */
+ * the folder is watched, and the file is compared once no event has arrived for QUIET_MS. */
 #include "service/file_watch.h"
 
 #include <errno.h>

@@ -109,8 +109,8 @@ static int read_entry(const json_t *root, fault *f) {
     return !language || json_is_null(language) || take_text(root, "language", 15, &text, f);
 }
 
-/* The entry as the front end returns it: trimmed, with the key by which entries are compared. NULL: the fault is set.
- */
+/* The entry as the front end returns it: trimmed, with the key by which entries are compared. NULL: the fault is
+ * set. */
 static json_t *checked(ishow_engine *engine, const char *body, size_t n, fault *f) {
     ishow_error error = {0};
     json_error_t where = {0};

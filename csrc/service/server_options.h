@@ -31,8 +31,8 @@ typedef struct ishow_server_options {
     unsigned connections_max;
     unsigned connections_per_client; /* of one address; more are closed at once. Not limited while only this machine can
                                         connect */
-    /* State of the compilation of the model, as by ishow_bridge_compile_state; any thread, must not block. NULL: none.
-     */
+    /* State of the compilation of the model, as by ishow_bridge_compile_state; any thread, must not block. NULL:
+     * none. */
     int (*compile_state)(void *self, char *why, size_t n_why);
     void *compile_self; /* borrowed until ishow_server_drain returns, like read_config_self */
     /* The configuration in use, as from ishow_bridge_config, to be shown; NULL: none. Its file is watched; NULL: none.

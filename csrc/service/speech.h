@@ -55,8 +55,8 @@ ISHOW_API void ishow_speech_schema(const speech_form *form, ishow_buffer *out);
 ISHOW_API int ishow_speech_parse(const speech_form *form, const char *body, size_t n, const ishow_request *defaults,
                                  speech *out, fault *f);
 
-/* Its two steps: bytes to a JSON object (NULL: fault set), and the object's fields. read takes root, also on failure.
- */
+/* Its two steps: bytes to a JSON object (NULL: fault set), and the object's fields. read takes root, also on
+ * failure. */
 json_t *ishow_speech_object(const char *body, size_t n, fault *f);
 int ishow_speech_read(json_t *root, const speech_form *form, const ishow_request *defaults, speech *out, fault *f);
 

@@ -1,6 +1,7 @@
-/* The server's voices, from the configuration or created over HTTP, and the clip and text that each uses. * `change`
- * serialises changes, which decode, write and wait; `lock` guards the entries for readers and is held briefly. A change
- * is checked by the engine, then written to disk, then used, so nothing stored can be refused later. */
+/* The server's voices, from the configuration or created over HTTP, and the clip and text that each uses.
+ *
+ * `change` serialises changes, which decode, write and wait; `lock` guards the entries for readers and is held briefly.
+ * A change is checked by the engine, then written to disk, then used, so nothing stored can be refused later. */
 #ifndef ISHOW_SERVICE_VOICE_REGISTRY_H
 #define ISHOW_SERVICE_VOICE_REGISTRY_H
 

@@ -46,8 +46,8 @@ typedef struct clip_part {
 ISHOW_API int ishow_clip_choose(const clip *c, const char *known, const char *when, const char *range, clip_part *out,
                                 fault *f);
 
-/* 1: the range is [*from, *from + *n) of size; 0: send all (no range, several, or not understood); -1: not satisfiable.
- */
+/* 1: the range is [*from, *from + *n) of size; 0: send all (no range, several, or not understood); -1: not
+ * satisfiable. */
 int file_range(const char *range, uint64_t size, uint64_t *from, uint64_t *n);
 
 #endif

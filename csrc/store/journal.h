@@ -15,8 +15,8 @@ typedef struct ishow_journal ishow_journal;
 ishow_status ishow_journal_create(ishow_journal **out, ishow_store *store, ishow_error *error);
 
 /* The table for ishow_chat_create. Writes are committed in batches. When the disk fails, syncs are answered with the
- * failure's status and the chat continues; unwritten records stay in memory and are written when the disk works again.
- */
+ * failure's status and the chat continues; unwritten records stay in memory and are written when the disk works
+ * again. */
 ishow_chat_journal ishow_journal_table(ishow_journal *journal);
 
 /* Waits until all writes are on disk, or gives up with a line in the log when the disk fails. Free the chat before.

@@ -1,7 +1,8 @@
 /* Voices created over HTTP, stored across restarts: rows in the database, and clips as files named by their content
- * under <state>/voices. * A clip is on disk (synced, renamed into place) before a row names it, and is deleted only
- * when no row names it. So every row has its clip, whenever the process ends; clips without a row are deleted at the
- * next start. */
+ * under <state>/voices.
+ *
+ * A clip is on disk (synced, renamed into place) before a row names it, and is deleted only when no row names it. So
+ * every row has its clip, whenever the process ends; clips without a row are deleted at the next start. */
 #ifndef ISHOW_STORE_VOICE_STORE_H
 #define ISHOW_STORE_VOICE_STORE_H
 

@@ -213,8 +213,8 @@ typedef struct worker {
     int wrong;
 } worker;
 
-/* The bytes of an entry contain its key, so every reader can check them; references that are held are read again later.
- */
+/* The bytes of an entry contain its key, so every reader can check them; references that are held are read again
+ * later. */
 static void *hammer(void *user) {
     worker *w = user;
     ishow_cache_entry *held = NULL;

@@ -1,5 +1,5 @@
-/* The step scheduler with a toy model: rows are independent of their batch; turns, priority, cancelling, failing rows.
- */
+/* The step scheduler with a toy model: rows are independent of their batch; turns, priority, cancelling, failing
+ * rows. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,8 @@
 
 #include "toy_rows.h"
 
-/* Each row is computed alone first; then all together, joining at different steps, with every number of rows per call.
- */
+/* Each row is computed alone first; then all together, joining at different steps, with every number of rows per
+ * call. */
 static void a_row_does_not_depend_on_its_batch(void **state) {
     (void)state;
     toy *alone = malloc(ROWS * sizeof *alone), *together = malloc(ROWS * sizeof *together);

@@ -391,8 +391,8 @@ static int processor_has(const char *const *flags, size_t n) {
     return found == n;
 }
 
-/* The best instruction set is found: without this check, tests of a set that is not found would pass without running.
- */
+/* The best instruction set is found: without this check, tests of a set that is not found would pass without
+ * running. */
 static void kernels_are_found_by_name(void **state) {
     static const char *const amx[] = {" amx_tile", " amx_bf16", " amx_int8", " avx512_bf16"}, *const avx2[] = {" avx2",
                                                                                                                " fma"};

@@ -238,8 +238,8 @@ static void long_lists_of_times_are_cut(void **state) {
     closed(&backend);
 }
 
-/* A guidance-conditioned network gets a strength for each time, in every part of a long list and in one that is padded.
- */
+/* A guidance-conditioned network gets a strength for each time, in every part of a long list and in one that is
+ * padded. */
 static void strengths_of_guidance_go_with_their_times(void **state) {
     enum { TIMES = 2 * ISHOW_NFE_MAX };
     (void)state;

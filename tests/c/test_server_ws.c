@@ -436,8 +436,8 @@ static void silent_connections_are_pinged_and_dropped(void **state) {
     rig_free(r);
 }
 
-/* A client that requests much and reads nothing uses a limited amount of the server's memory, and is then disconnected.
- */
+/* A client that requests much and reads nothing uses a limited amount of the server's memory, and is then
+ * disconnected. */
 static void a_slow_reader_is_dropped(void **state) {
     (void)state;
     ishow_server_options options = rig_options();
