@@ -1,4 +1,4 @@
-"""Pictures of docs/reference/performance.md and docs/scale.md, made from the CSV files in benchmarks/results.
+"""Pictures of docs/reference/performance.md and docs/reference/scale.md, made from the CSV files in benchmarks/results.
 
 python benchmarks/plots.py [--machine PART]     # rows whose machine contains PART; default: of this machine
 """

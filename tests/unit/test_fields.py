@@ -183,3 +183,17 @@ def test_values_from_text() -> None:
                          ("fix_duration", "inf"), ("solver", "heun"), ("remove_silence", "yes")):  # fmt: skip
         with pytest.raises(ConfigError, match="must be"):
             fields.read(table[option], text)
+
+
+def test_no_interface_names_a_field() -> None:
+    """Interfaces read the table: a field is named where it is defined, typed, documented and used, in no other file."""
+    names = {field.name for field in fields.REQUEST if "_" in field.name}
+    at = re.compile(rf"\b(?:{'|'.join(sorted(names))})\b")
+    folders = ("csrc/bridge", "csrc/cluster", "csrc/server", "csrc/service", "ishowtts/api", "ishowtts/config")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.[chp]*")]
+    files += [*(ROOT / "csrc/pyext").glob("[es]*.c"), *(ROOT / "ishowtts").glob("[ces]*.py")]
+    assert len(files) > 100 and {ROOT / "ishowtts/cli.py", ROOT / "csrc/pyext/engine_fields.c"} <= set(files)
+    found = {str(path.relative_to(ROOT)): at.findall(path.read_text(encoding="utf-8")) for path in files}
+    assert not {path: words for path, words in found.items() if words}
+    for path in ("csrc/engine/field.c", "docs/reference/http-api.md"):
+        assert names <= set(at.findall((ROOT / path).read_text(encoding="utf-8"))), path
