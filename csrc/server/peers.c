@@ -1,5 +1,6 @@
 /* Connections: how many one client may have, and which are closed because they send nothing. All on the loop. */
 #include <math.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
