@@ -149,21 +149,23 @@ tsan:
 .PHONY: sanitized
 sanitized: $(CORE_TESTS:%=%.run) $(SERVER_TESTS:%=%.run)
 
-# A corpus in the tree starts each fuzzer; what it finds besides stays in build/fuzz.
+# A corpus in the tree starts each fuzzer; what it finds besides stays in build/fuzz. Like tests, each runs as a target.
 FUZZERS := $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_exes := $(FUZZERS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
-.PHONY: fuzz fuzzers
+FUZZ_RUNS := $(fuzz_exes:%=%.run)
+.PHONY: fuzz fuzzers $(FUZZ_RUNS)
 fuzz:
 ifeq ($(CLANG),)
 	@echo "fuzz: SKIPPED, there is no clang"
 else
-	@$(MAKE) -s VARIANT=fuzz fuzzers
-	@set -e; for f in $(FUZZERS:tests/fuzz/fuzz_%.c=%); do echo "== fuzz $$f, $(FUZZ_SECONDS) s"; mkdir -p build/fuzz/corpus/$$f; \
-	  build/fuzz/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/ \
-	    build/fuzz/corpus/$$f tests/fuzz/corpus/$$f 2>build/fuzz/$$f.log || { cat build/fuzz/$$f.log; exit 1; }; \
-	  grep number_of_executed_units build/fuzz/$$f.log; done
+	$(MAKE) VARIANT=fuzz fuzzers
 endif
-fuzzers: $(fuzz_exes)
+fuzzers: $(FUZZ_RUNS)
+$(FUZZ_RUNS): $(BUILD)/fuzz/fuzz_%.run: $(BUILD)/fuzz/fuzz_%
+	@echo "== fuzz $*, $(FUZZ_SECONDS) s"; mkdir -p $(BUILD)/corpus/$*
+	@$< -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/ \
+	  $(BUILD)/corpus/$* tests/fuzz/corpus/$* 2>$(BUILD)/$*.log || { cat $(BUILD)/$*.log; exit 1; }
+	@grep number_of_executed_units $(BUILD)/$*.log
 # Without kernels and networks, whose code is for GCC alone; the server among them runs on the tests' model.
 FUZZED := $(filter-out csrc/server/main.c,$(wildcard $(patsubst %,csrc/%/*.c,$(filter-out kernels model,$(MODULES)) server))) \
   $(patsubst %,csrc/model/%.c,manifest description safetensors)

@@ -1,9 +1,9 @@
 /* An accepted message: own copies of its fields, and its record for the journal. */
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "chat/chat_internal.h"
 
 char *span_copy(ishow_span s) {
@@ -198,7 +198,7 @@ static int read_field(size_t i, const json_t *value, item *it) {
     case ENUM: *(int *)at = (int)json_integer_value(value); return json_is_integer(value);
     case WHOLE: *(int64_t *)at = json_integer_value(value); return json_is_integer(value);
     case TEXT: return text && (*(char **)at = ishow_strdup(text));
-    case CHARACTERS: snprintf(at, record_fields[i].size, "%s", text ? text : ""); return text != NULL;
+    case CHARACTERS: utf8_copy(at, record_fields[i].size, text, text ? strlen(text) : 0); return text != NULL;
     }
     return 0;
 }

@@ -1,13 +1,17 @@
 /* Decoding of every documented format, encoded here with libsndfile, and of files with wrong headers. */
+#include <dlfcn.h>
 #include <math.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <sndfile.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -383,6 +387,62 @@ static void test_leaks_of_decoders_end_with_them(void **state) {
     free(b.data);
 }
 
+/* Children that decode, shared with them. The first `hanging` ones wait in the library for what never comes, like one
+ * that was forked while another thread held a lock; their time is over at once. */
+static struct children {
+    int hanging;
+    atomic_int started;
+    unsigned seconds; /* that the last one was given */
+    sem_t never;
+} * children;
+
+unsigned alarm(unsigned seconds) {
+    struct itimerval after = {.it_value.tv_sec = (time_t)seconds};
+    if (children) {
+        children->seconds = seconds;
+        if (atomic_fetch_add(&children->started, 1) < children->hanging)
+            after.it_value = (struct timeval){.tv_usec = 50000};
+    }
+    return (unsigned)setitimer(ITIMER_REAL, &after, NULL);
+}
+
+static SNDFILE *(*open_virtual)(SF_VIRTUAL_IO *io, int mode, SF_INFO *info, void *user);
+
+SNDFILE *sf_open_virtual(SF_VIRTUAL_IO *io, int mode, SF_INFO *info, void *user) {
+    if (!open_virtual) *(void **)&open_virtual = dlsym(RTLD_NEXT, "sf_open_virtual");
+    while (children && atomic_load(&children->started) <= children->hanging) sem_wait(&children->never);
+    return open_virtual(io, mode, info, user);
+}
+
+static void test_a_child_that_hangs(void **state) {
+    (void)state;
+    const ishow_decode_limits limits = ishow_decode_limits_reference();
+    bytes b = make(SF_FORMAT_WAV | SF_FORMAT_PCM_16, RATE, 1, 2 * RATE);
+    ishow_pcm here, apart;
+    ishow_error error = {0};
+    assert_int_equal(ishow_audio_decode(b.data, (size_t)b.size, &limits, &here, &error), ISHOW_OK);
+    children = mmap(NULL, sizeof *children, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(children != MAP_FAILED && !sem_init(&children->never, 1, 0));
+    children->hanging = 1; /* another one decodes */
+    if (ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &apart, &error)) fail_msg("%s", error.message);
+    assert_int_equal(atomic_load(&children->started), 2);
+    assert_in_range(children->seconds, 1, 60);
+    assert_int_equal(apart.length, here.length);
+    assert_memory_equal(apart.samples, here.samples, here.length * sizeof *here.samples);
+    ishow_pcm_free(&apart);
+    atomic_store(&children->started, 0);
+    children->hanging = 9; /* none does, and it is not tried for ever */
+    assert_int_equal(ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &apart, &error), ISHOW_EAGAIN);
+    assert_int_equal(atomic_load(&children->started), 2);
+    assert_string_equal(error.field, "audio");
+    assert_null(apart.samples);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no process is left */
+    munmap(children, sizeof *children);
+    children = NULL;
+    ishow_pcm_free(&here);
+    free(b.data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_five_formats),
@@ -393,6 +453,7 @@ int main(void) {
         cmocka_unit_test(test_damaged_files),
         cmocka_unit_test(test_decoding_apart),
         cmocka_unit_test(test_leaks_of_decoders_end_with_them),
+        cmocka_unit_test(test_a_child_that_hangs),
         cmocka_unit_test(test_arguments_and_files),
     };
     return cmocka_run_group_tests_name("audio decode", tests, NULL, NULL);

@@ -8,12 +8,18 @@
 #include "model/description.h"
 #include "model/manifest.h"
 
+static char dir[] = "/dev/shm/ishow-fuzz-XXXXXX", path[64]; /* in memory: a disk takes ten times as long */
+
+static void remove_folder(void) {
+    unlink(path);
+    rmdir(dir);
+}
+
 static void as_manifest(const uint8_t *data, size_t n) {
-    static char dir[] = "/tmp/ishow-fuzz-XXXXXX", path[64];
     static ishow_manifest manifest;
     ishow_error error;
     if (!path[0]) {
-        if (!mkdtemp(dir)) abort();
+        if (!mkdtemp(dir) || atexit(remove_folder)) abort();
         snprintf(path, sizeof path, "%s/manifest.json", dir);
     }
     const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -1,22 +1,27 @@
-"""The long form of `make fuzz`: scripts/fuzz [SECONDS] [NAME...].
+"""The long form of `make fuzz`: scripts/fuzz [SECONDS] [NAME...] [--inputs 10000000] [--jobs 1].
 
-Runs each fuzzer of tests/fuzz for so long (an hour), or those named, and writes benchmarks/results/fuzz.csv: the inputs
-that it tried, the longest time that one took, of those with a server how long its loop was busy with one, and how many
-edges of the files that it is made for were covered, by libFuzzer's own counters. What is found stays in build/fuzz;
-inputs that reach new code are kept in build/fuzz/corpus for the next time.
+Runs each fuzzer of tests/fuzz, or those named, until it has tried ten million inputs or an hour is over, and writes
+benchmarks/results/fuzz.csv: the inputs that it tried, the processor time, the longest time that one took, of those with
+a server how long its loop was busy with one, and how many edges of the files that it is made for were covered, by
+libFuzzer's own counters. What is found stays in build/fuzz; inputs that reach new code are kept in build/fuzz/corpus
+for the next time.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from fnmatch import fnmatch
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from long_run import command_line, record
+from serving import ROOT
+
 BUILT = ROOT / "build" / "fuzz"
 CORPUS = Path(__file__).parent / "corpus"
 READS = {
@@ -25,7 +30,7 @@ READS = {
     "filter": ("chat/clean.c", "chat/filter.c", "chat/banned.c", "chat/casefold.c", "chat/squeeze.c"),
     "form": ("service/multipart_form.c",),
     "irc": ("platforms/irc.c", "platforms/twitch.c", "platforms/twitch_text.c"),
-    "journal": ("chat/durable.c", "chat/message.c"),
+    "journal": ("chat/message.c", "chat/sentence.c"),
     "json": ("service/accept.c", "service/ingest.c", "service/message.c", "service/speech.c"),
     "manifest": ("model/manifest.c", "model/description.c"),
     "multipart": ("server/voices.c", "service/multipart_form.c"),
@@ -40,21 +45,26 @@ READS = {
 FUNCTION = re.compile(r"^(?:UN)?COVERED_FUNC: hits: \d+ edges: (\d+)/(\d+) \S+ \S*?/csrc/(\S+?):\d+", re.MULTILINE)
 
 
-def fuzz(name: str, seconds: float) -> dict[str, object]:
+def fuzz(name: str, seconds: float, inputs: int) -> dict[str, object]:
     """A row of the table. SystemExit: something was found."""
     mine, program = BUILT / "corpus" / name, BUILT / "fuzz" / f"fuzz_{name}"
     mine.mkdir(parents=True, exist_ok=True)
     folders = [str(mine), str(CORPUS / name)]
-    own = ["-max_len=4096", "-rss_limit_mb=4096", f"-artifact_prefix={BUILT}/"]
-    timed = [f"-max_total_time={seconds:.0f}", "-print_final_stats=1"]
-    ran = subprocess.run([program, *timed, *own, *folders], capture_output=True, text=True, errors="replace")
-    (BUILT / f"{name}.log").write_text(ran.stderr, encoding="utf-8")
-    if ran.returncode:
-        raise SystemExit("\n".join(ran.stderr.splitlines()[-60:]))
-    row: dict[str, object] = {"fuzzer": name, "seconds": round(seconds)}
-    row["inputs"] = int(found(r"stat::number_of_executed_units: *(\d+)", ran.stderr))
-    row["slowest_s"] = int(found(r"stat::slowest_unit_time_sec: *(\d+)", ran.stderr))
-    for key, value in zip(("loop_most_ms", "loop_mean_ms"), loop(ran.stderr), strict=True):
+    own = ["-rss_limit_mb=4096", f"-artifact_prefix={BUILT}/"]
+    bounds = [f"-max_total_time={seconds:.0f}", f"-runs={inputs}", "-print_final_stats=1"]
+    log, began = BUILT / f"{name}.log", time.monotonic()
+    with log.open("wb") as out:
+        process = subprocess.Popen([program, *bounds, *own, *folders], stdout=subprocess.DEVNULL, stderr=out)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    if process.returncode:
+        raise SystemExit("\n".join(text.splitlines()[-60:]))
+    tried, took = int(found(r"stat::number_of_executed_units: *(\d+)", text)), used.ru_utime + used.ru_stime
+    row: dict[str, object] = {"fuzzer": name, "seconds": round(time.monotonic() - began), "inputs": tried}
+    row |= {"processor_s": round(took), "inputs_a_second": round(tried / took)}
+    row["slowest_s"] = int(found(r"stat::slowest_unit_time_sec: *(\d+)", text))
+    for key, value in zip(("loop_most_ms", "loop_mean_ms"), loop(text), strict=True):
         row[key] = value
     covered, edges = coverage([str(program), "-runs=0", "-print_coverage=1", *own, *folders], READS[name])
     return row | {"covered": covered, "edges": edges, "share": round(covered / edges, 3), "of": " ".join(READS[name])}
@@ -86,21 +96,19 @@ def matches(file: str, patterns: tuple[str, ...]) -> bool:
 
 def main() -> None:
     """Build, run, print, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("seconds", type=float, nargs="?", default=3600, help="for each (default %(default)s)")
+    parser = command_line(__doc__)
+    parser.add_argument("seconds", type=float, nargs="?", default=3600, help="for each at most (default %(default)s)")
     parser.add_argument("names", nargs="*", choices=[*READS, []], metavar="NAME", help=", ".join(READS))
-    given = parser.parse_args()
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    from common import write_csv
-
+    parser.add_argument("--inputs", type=int, default=10_000_000, help="of each at most (default %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="fuzzers at a time (default %(default)s)")
+    given = parser.parse_intermixed_args()
     names = given.names or list(READS)
     programs = [f"build/fuzz/fuzz/fuzz_{name}" for name in names]
     jobs = f"-j{len(os.sched_getaffinity(0))}"
     subprocess.run(["make", "-s", jobs, f"PYTHON={sys.executable}", "VARIANT=fuzz", *programs], check=True, cwd=ROOT)
-    for name in names:
-        row = fuzz(name, given.seconds)
-        print(row, flush=True)
-        write_csv("fuzz", [row], "fuzzer")
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for done in as_completed([pool.submit(fuzz, name, given.seconds, given.inputs) for name in names]):
+            record("fuzz", [done.result()], "fuzzer")
     if not given.names:  # what Python reads
         tests = [sys.executable, "-m", "pytest", "-q", "-n0", "-o", "timeout=0", str(Path(__file__).parent)]
         subprocess.run(tests, check=True, cwd=ROOT, env=os.environ | {"FUZZ_SECONDS": str(given.seconds)})

@@ -9,7 +9,6 @@ another --seed are kept, so that many rounds may be run in pieces.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import random
@@ -26,7 +25,8 @@ from pathlib import Path
 import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from faults import ALONE, OPTIONS, Absent, message, speaks, waiting
+from faults import ALONE, OPTIONS, Absent, speaks, waiting
+from long_run import command_line, message, record, settings
 from serving import Server, until
 
 
@@ -34,7 +34,7 @@ def kill(rounds: int, seed: int = 1) -> int:
     """Rounds that lost nothing."""
     chance, promised, sound = random.Random(seed), set[str](), 0
     with tempfile.TemporaryDirectory() as state:
-        arguments = (*OPTIONS, "--set", f"server.state_dir={state}")
+        arguments = (*OPTIONS, *settings(f"server.state_dir={state}"))
         for number in range(rounds):
             server = Server(*arguments)
             try:
@@ -157,15 +157,12 @@ def rounds(fault: Callable[..., None], count: int) -> Iterator[None]:
 def main() -> None:
     """The long form: run, print, write the table."""
     names = ["kill", *(fault.__name__ for fault in (*ONE, *ALONE))]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--rounds", type=int, default=200, help="of SIGKILL (default %(default)s)")
     parser.add_argument("--others", type=int, default=5, help="of everything else (default %(default)s)")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="FAULT", help=", ".join(names))
     parser.add_argument("--seed", type=int, default=1, help="of the moments of SIGKILL (default %(default)s)")
     given = parser.parse_args()
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-    from common import write_csv
-
     for name in given.only:
         begin = time.monotonic()
         if name == "kill":
@@ -184,8 +181,7 @@ def main() -> None:
             "survived": survived,
             "seconds": round(time.monotonic() - begin, 1),
         }
-        print(row)
-        write_csv("chaos", [row], "piece")
+        record("chaos", [row], "piece")
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ from faulty_runtime import WRITTEN, package
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "platforms"))
 from irc_double import IrcDouble
+from long_run import message, settings, unlimited_chat
 from nats import Nats
 from serving import ROOT, Server, until
 
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 """Of Debian's package libfaketime; None where it is not installed."""
-LIMITS = ("chat.rate=0", "chat.repeat_seconds=0", "chat.flood_messages=0", "chat.expire_seconds=0")
-OPTIONS = tuple(part for limit in (*LIMITS, "chat.queue_max=4096") for part in ("--set", limit))
+OPTIONS = unlimited_chat()
 REFUSED = (429, 500, 502, 503, 504)
 """Statuses of speech that cannot be made because of a fault."""
 
@@ -43,11 +43,6 @@ def speaks(server: Server) -> None:
         until(lambda: api.get("/readyz").json()["status"] == "ready", 60)
         answer = api.post("/api/tts", json={"text": "Still here."})
         assert answer.status_code == 200, answer.text
-
-
-def message(name: str) -> dict[str, str]:
-    """A message of a viewer."""
-    return {"id": name, "platform": "test", "channel": "room", "username": "Eve", "content": f"This is {name}."}
 
 
 def enqueue(api: httpx.Client, names: list[str]) -> None:
@@ -76,8 +71,7 @@ def clock() -> None:
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        options = [one if one != "chat.expire_seconds=0" else "chat.expire_seconds=3600" for one in OPTIONS]
-        arguments = (*options, "--set", f"server.state_dir={folder}/state")
+        arguments = (*unlimited_chat(expire_seconds=3600), *settings(f"server.state_dir={folder}/state"))
         sent: list[str] = []
         days = set()
         with Server(*arguments, env=env) as server, server.client(60) as api:
@@ -112,7 +106,7 @@ def small_disk(size: str) -> Iterator[Path]:
 
 def full() -> None:
     """No space is left: what must be kept is refused, speech goes on; with space again everything is served."""
-    with small_disk("4m") as disk, Server(*OPTIONS, "--set", f"server.state_dir={disk}/state") as server:
+    with small_disk("4m") as disk, Server(*OPTIONS, *settings(f"server.state_dir={disk}/state")) as server:
         with server.client(60) as api:
             api.post("/api/danmaku/pause").raise_for_status()
             enqueue(api, ["before"])
@@ -168,7 +162,7 @@ class MemoryGroup:
 def group() -> None:
     """A control group ends the process for want of memory: nothing that was promised is lost."""
     with tempfile.TemporaryDirectory() as state:
-        arguments, promised = (*OPTIONS, "--set", f"server.state_dir={state}"), [f"group-{n}" for n in range(50)]
+        arguments, promised = (*OPTIONS, *settings(f"server.state_dir={state}")), [f"group-{n}" for n in range(50)]
         with MemoryGroup() as limited:
             server = Server(*arguments)
             try:
@@ -195,8 +189,7 @@ def broker() -> None:
     with Nats() as nats, contextlib.ExitStack() as cluster:
         for role in ("worker", "gateway"):
             given = (f"cluster.role={role}", f"cluster.url={nats.url}", f"cluster.name={role}")
-            more = tuple(part for one in (*given, "server.request_seconds=3") for part in ("--set", one))
-            gateway = cluster.enter_context(Server(*more))
+            gateway = cluster.enter_context(Server(*settings(*given, "server.request_seconds=3")))
         speaks(gateway)
         nats.kill()
         with gateway.client(30) as api:
@@ -243,7 +236,7 @@ def faulty(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple
         asked = Path(folder) / "fault"
         asked.write_text("")
         own = {"ISHOWTTS_PATH": folder, "ISHOWTTS_FAULT": str(asked)} | (env or {})
-        server = Server("--set", "model.backend=eager", *arguments, env=own)
+        server = Server(*settings("model.backend=eager"), *arguments, env=own)
         try:
             yield server, asked
             asked.write_text("")
@@ -287,7 +280,7 @@ def hang() -> None:
                     fed[0] = time.monotonic()
 
         threading.Thread(target=read, daemon=True).start()
-        with faulty("--set", "server.request_seconds=10", env=env) as (server, asked), server.client(60) as api:
+        with faulty(*settings("server.request_seconds=10"), env=env) as (server, asked), server.client(60) as api:
             speaks(server)
             until(lambda: fed[0])
             asked.write_text("hang step")

@@ -1,24 +1,25 @@
-"""A server under everything at once, and whether it grows: scripts/soak [--seconds 3600].
+"""A server under everything at once, and whether it grows: scripts/soak [--seconds 3600] [--only KIND...].
 
 Speech (short, long, streamed, over WebSocket, with clients that leave), live chat with a listener, voices that are made
 and removed, configurations that are read again, requests that are wrong, and a burst of twelve requests now and then.
-Samples are taken of the process; over the second half a line is fitted to each, with its interval of 95 %.
+Each kind is a client that has one request under way for at most a share of the time (--load), so that the load follows
+what the machine can do; an answer that comes after --deadline is an error. Before the time begins, numbers fill the
+caches of the text's reading, which are bounded but large. Samples are taken of the process; over the second half a line
+is fitted to each, with its interval of 95 %. Ctrl-C ends the time early.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import io
 import json
 import os
 import random
 import sys
+import tempfile
 import threading
 import time
-import wave
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,46 @@ import httpx
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from serving import Server
+from long_run import command_line, message, record, settings, unlimited_chat
+from serving import ROOT, Server
 from websockets.sync.client import connect
 
 SHORT = "Good evening to you all."
 LONG = "The old lighthouse stood at the end of the pier, and nobody had lit its lamp for thirty years. " * 4
+REFERENCE = ROOT / "ishowtts" / "voices" / "demo" / "reference.flac"
 EXPECTED = {200, 201, 202, 204, 400, 404, 409, 413, 429}
 """Statuses that this load is to get; 429 when much comes at once."""
 
 
-class Soak:
-    """The load, and what was counted."""
+KINDS = {
+    "speak": 0.3,
+    "speak_long": 2,
+    "stream": 1,
+    "leave": 1.5,
+    "websocket": 1,
+    "chat": 0.5,
+    "listen": 0,
+    "voices": 3,
+    "reload": 5,
+    "nonsense": 1,
+    "burst": 8,
+}
+"""Clients, and the seconds that each rests at least between two requests."""
+LANGUAGES = ("en", "de", "zh")
+NUMBERS = 9000
+"""More than a cache of numbers that were read holds."""
 
-    def __init__(self, server: Server, seed: int = 1) -> None:
+
+class Soak:
+    """The load, and what was counted.
+
+    load: the share of time for which a client has a request under way; deadline: seconds until an answer must be there.
+    """
+
+    def __init__(self, server: Server, load: float = 0.5, deadline: float = 120, seed: int = 1) -> None:
         self.server = server
+        self.rest = 1 / load - 1
+        self.patience = deadline + 60
         self.random = random.Random(seed)
         self.done: Counter[str] = Counter()
         self.errors: list[str] = []
@@ -47,11 +74,18 @@ class Soak:
         self._end = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def start(self) -> None:
-        """Start all clients."""
-        kinds = (self.speak, self.speak_long, self.stream, self.leave, self.websocket, self.chat, self.listen)
-        for kind in (*kinds, self.voices, self.reload, self.nonsense, self.burst):
-            thread = threading.Thread(target=self._repeat, args=(kind,), name=kind.__name__, daemon=True)
+    def fill(self) -> None:
+        """Have every language read more numbers than it remembers."""
+        with self.server.client(self.patience) as api:
+            for language in LANGUAGES:
+                for first in range(0, NUMBERS, 300):
+                    text = ", ".join(map(str, range(first, first + 300)))
+                    self._post(api, "/api/reading", json={"text": text, "language": language})
+
+    def start(self, kinds: Iterable[str] = KINDS) -> None:
+        """Start clients."""
+        for kind in kinds:
+            thread = threading.Thread(target=self._repeat, args=(kind,), name=kind, daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -59,18 +93,19 @@ class Soak:
         """Let every client finish what it does."""
         self._end.set()
         for thread in self._threads:
-            thread.join(120)
+            thread.join(self.patience)
 
-    def _repeat(self, kind: Callable[[httpx.Client], None]) -> None:
-        with self.server.client(120) as api:
+    def _repeat(self, kind: str) -> None:
+        with self.server.client(self.patience) as api:
             while not self._end.is_set():
+                began = time.monotonic()
                 try:
-                    kind(api)
-                    self.done[kind.__name__] += 1
+                    getattr(self, kind)(api)
+                    self.done[kind] += 1
                 except Exception as error:
                     if not self._end.is_set():
-                        self.errors.append(f"{kind.__name__}: {type(error).__name__}: {error}")
-                    time.sleep(0.2)
+                        self.errors.append(f"{kind}: {type(error).__name__}: {error}")
+                self._end.wait(max(KINDS[kind], self.rest * (time.monotonic() - began)))
 
     def _post(self, api: httpx.Client, path: str, **more: Any) -> httpx.Response:
         answer = api.post(path, **more)
@@ -83,12 +118,10 @@ class Soak:
         begin = time.monotonic()
         if self._post(api, "/api/tts", json={"text": SHORT}).status_code == 200:
             self.latencies.append((begin, time.monotonic() - begin))
-        self._end.wait(0.3)
 
     def speak_long(self, api: httpx.Client) -> None:
         """A text of several parts, in a compressed format."""
         self._post(api, "/api/tts", json={"text": LONG, "format": self.random.choice(["mp3", "opus", "flac"])})
-        self._end.wait(2)
 
     def stream(self, api: httpx.Client) -> None:
         """Speech as it is made."""
@@ -96,17 +129,15 @@ class Soak:
             size = sum(len(part) for part in answer.iter_bytes())
         if answer.status_code == 200 and size < 10_000:
             self.errors.append(f"a stream of {size} bytes")
-        self._end.wait(1)
 
     def leave(self, api: httpx.Client) -> None:
         """A client that goes away in the middle."""
         with (
-            self.server.client(30) as other,
+            self.server.client(self.patience) as other,
             contextlib.suppress(httpx.HTTPError),
             other.stream("POST", "/api/tts/stream", json={"text": LONG}) as answer,
         ):
             next(answer.iter_bytes(), b"")
-        self._end.wait(1.5)
 
     def websocket(self, api: httpx.Client) -> None:
         """Requests over one socket, one of them cancelled."""
@@ -116,17 +147,14 @@ class Soak:
             socket.send(json.dumps({"cancel": "b"}))
             ended = 0
             while ended < 2:
-                part = socket.recv(timeout=60)
+                part = socket.recv(timeout=self.patience)
                 if isinstance(part, str) and json.loads(part).get("event") in ("end", "error"):
                     ended += 1
-        self._end.wait(1)
 
     def chat(self, api: httpx.Client) -> None:
         """A message of a viewer."""
         number = self.done["chat"]
-        body = {"id": f"soak-{number}", "platform": "test", "channel": "room", "username": f"viewer {number % 50}"}
-        self._post(api, "/api/danmaku/enqueue", json=body | {"content": f"Message number {number} says hello."})
-        self._end.wait(0.5)
+        self._post(api, "/api/danmaku/enqueue", json=message(f"soak-{number}", f"viewer {number % 50}"))
 
     def listen(self, api: httpx.Client) -> None:
         """A listener of the chat for some seconds."""
@@ -137,59 +165,49 @@ class Soak:
                     break
 
     def voices(self, api: httpx.Client) -> None:
-        """A voice that comes and goes; a model without cloning refuses it (409)."""
-        sound = io.BytesIO()
-        with wave.open(sound, "wb") as file:
-            file.setparams((1, 2, 16000, 0, "NONE", ""))
-            tone = 8000 * np.sin(np.arange(48000) * 0.1) * (np.arange(48000) % 4000 < 3000)
-            file.writeframes(tone.astype("<i2").tobytes())
+        """A voice that is made, speaks and goes; a model without cloning refuses it (409)."""
         name = f"soak-{self.done['voices'] % 5}"
-        self._post(
-            api,
-            "/api/voices",
-            data={"id": name, "text": "A tone that lasts for a while."},
-            files={"audio": ("a.wav", sound.getvalue(), "audio/wav")},
-        )
+        fields = {"id": name, "text": REFERENCE.with_suffix(".txt").read_text(encoding="utf-8")}
+        files = {"audio": ("a.flac", REFERENCE.read_bytes(), "audio/flac")}
+        if self._post(api, "/api/voices", data=fields, files=files).status_code == 201:
+            self._post(api, "/api/tts", json={"text": SHORT, "voice_id": name})
         api.delete(f"/api/voices/{name}")
-        self._end.wait(3)
 
     def reload(self, api: httpx.Client) -> None:
         """The configuration once more."""
         self._post(api, "/api/config/reload")
-        self._end.wait(5)
 
     def nonsense(self, api: httpx.Client) -> None:
         """What is refused."""
         self._post(api, "/api/tts", json={"text": "", "speed": 99})
         self._post(api, "/api/tts", content=os.urandom(500), headers={"Content-Type": "application/json"})
-        self.server.raw(b"GET \x00\x01\x02 HTTP/1.1\r\n\r\n", timeout=40)
-        self._end.wait(1)
+        self.server.raw(b"GET \x00\x01\x02 HTTP/1.1\r\n\r\n", timeout=self.patience)
 
     def burst(self, api: httpx.Client) -> None:
         """Twelve requests at one moment."""
-        self._end.wait(8)
         threads = [threading.Thread(target=self._one) for _ in range(12)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120)
+            thread.join(self.patience)
 
     def _one(self) -> None:
-        with self.server.client(120) as api:
+        with self.server.client(self.patience) as api:
             try:
                 self._post(api, "/api/tts", json={"text": SHORT})
             except httpx.HTTPError as error:
                 self.errors.append(f"burst: {error}")
 
 
-def sample(server: Server) -> dict[str, float]:
+def sample(server: Server, patience: float = 60) -> dict[str, float]:
     """What the process holds now, and how busy the machine is."""
     at = Path(f"/proc/{server.process.pid}")
     status = dict(line.split(":", 1) for line in (at / "status").read_text().splitlines())
-    with server.client(60) as api:
+    with server.client(patience) as api:
         metrics = api.get("/metrics").text
     return {
         "resident_mb": int(status["VmRSS"].split()[0]) / 1024,
+        "anonymous_mb": int(status["RssAnon"].split()[0]) / 1024,
         "descriptors": len(list((at / "fd").iterdir())),
         "threads": int(status["Threads"]),
         "handles": _metric(metrics, "live_handles"),
@@ -218,16 +236,18 @@ def slope(points: list[tuple[float, float]]) -> tuple[float, float]:
     return found, 1.96 * error
 
 
-def run(server: Server, seconds: float, interval: float) -> tuple[Soak, list[dict[str, float]]]:
-    """Load the server for so long; the clients with their counts, and the samples."""
-    soak, samples = Soak(server), []
+def run(soak: Soak, seconds: float, interval: float, kinds: Iterable[str] = KINDS) -> list[dict[str, float]]:
+    """Load the server for so long; the samples."""
+    samples = []
     begin = time.monotonic()
-    soak.start()
-    while (now := time.monotonic() - begin) < seconds and server.process.poll() is None:
-        samples.append({"seconds": round(now, 1)} | sample(server))
-        time.sleep(interval)
+    soak.start(kinds)
+    with contextlib.suppress(KeyboardInterrupt):
+        while (now := time.monotonic() - begin) < seconds and soak.server.process.poll() is None:
+            samples.append({"seconds": round(now, 1)} | sample(soak.server, soak.patience))
+            del soak.server.log[:-1000]
+            time.sleep(interval)
     soak.stop()
-    return soak, samples
+    return samples
 
 
 def report(soak: Soak, samples: list[dict[str, float]], seconds: float) -> list[dict[str, object]]:
@@ -235,7 +255,7 @@ def report(soak: Soak, samples: list[dict[str, float]], seconds: float) -> list[
     half = [one for one in samples if one["seconds"] >= seconds / 2]
     rows: list[dict[str, object]] = []
     begin = soak.latencies[0][0] if soak.latencies else 0.0
-    held = ("resident_mb", "descriptors", "threads", "handles", "cache_mb")
+    held = ("resident_mb", "anonymous_mb", "descriptors", "threads", "handles", "cache_mb")
     series = {name: [(one["seconds"], one[name]) for one in half] for name in held}
     load = float(np.mean([one["load"] for one in half])) if half else 0.0
     series["latency_s"] = [(at - begin, took) for at, took in soak.latencies if at - begin >= seconds / 2]
@@ -245,7 +265,6 @@ def report(soak: Soak, samples: list[dict[str, float]], seconds: float) -> list[
         rows.append(
             {
                 "quantity": name,
-                "seconds": round(seconds),
                 "median": round(float(np.median(values)), 3),
                 "most": round(max(values), 3),
                 "slope_per_hour": round(growth, 3),
@@ -258,32 +277,43 @@ def report(soak: Soak, samples: list[dict[str, float]], seconds: float) -> list[
     return rows
 
 
+def cloning(folder: Path) -> Path:
+    """The configuration of a server whose model follows clips, with one voice."""
+    import tiny  # and with it torch
+
+    path = folder / "cloning.toml"
+    voice = f'id = "anna"\naudio = "{REFERENCE}"\ntext = "{REFERENCE.with_suffix(".txt").read_text(encoding="utf-8")}"'
+    path.write_text(f'[model]\nname = "{tiny.make(folder / "tiny")}"\n[[voices]]\n{voice}\n', encoding="utf-8")
+    return path
+
+
 def main() -> None:
     """The long form: run, print, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=3600, help="how long (default %(default)s)")
+    parser = command_line(__doc__)
+    parser.add_argument("--seconds", type=float, default=3600, help="how long (default %(default)s; 8 h: 28800)")
     parser.add_argument("--interval", type=float, default=5, help="seconds between samples (default %(default)s)")
+    parser.add_argument("--load", type=float, default=0.5, help="share of time of a request (default %(default)s)")
+    parser.add_argument("--deadline", type=float, default=600, help="seconds for an answer (default %(default)s)")
+    parser.add_argument("--cloning", action="store_true", help="a model of random weights, whose voices come and go")
+    parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help=", ".join(KINDS))
     given = parser.parse_args()
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-    from common import write_csv
-
-    with Server(*options()) as server:
-        soak, samples = run(server, given.seconds, given.interval)
-        rows = report(soak, samples, given.seconds)
+    more = settings(f"server.request_seconds={given.deadline}")
+    with contextlib.ExitStack() as last:
+        if given.cloning:
+            more += ("--config", str(cloning(Path(last.enter_context(tempfile.TemporaryDirectory())))))
+        server = last.enter_context(Server(*unlimited_chat(expire_seconds=20), *more))
+        soak = Soak(server, given.load, given.deadline)
+        soak.fill()
+        samples = run(soak, given.seconds, given.interval, given.only)
     print(json.dumps(soak.done, indent=1))
-    for row in rows:
-        print(row)
     for error in soak.errors[:20]:
         print(error)
-    print(f"wrote {write_csv('soak', rows, 'seconds')}")
+    if given.only == list(KINDS):
+        lasted = min(given.seconds, samples[-1]["seconds"] + given.interval)
+        name = f"{lasted:.0f} s{' cloning' * given.cloning}"
+        record("soak", [{"soak": name} | row for row in report(soak, samples, lasted)], "soak")
     if soak.errors:
         sys.exit(1)
-
-
-def options() -> tuple[str, ...]:
-    """Of the server: a chat that takes all of the load's messages."""
-    limits = ("chat.rate=0", "chat.repeat_seconds=0", "chat.flood_messages=0", "chat.expire_seconds=20")
-    return tuple(part for limit in limits for part in ("--set", limit))
 
 
 if __name__ == "__main__":

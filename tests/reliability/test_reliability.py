@@ -20,10 +20,12 @@ def server() -> Iterator[Server]:
 
 def test_everything_at_once_goes_without_an_error(server: Server) -> None:
     before = soak.sample(server)
-    load, samples = soak.run(server, 3, 0.5)
+    load = soak.Soak(server)
+    load.fill()
+    samples = soak.run(load, 3, 0.5)
     assert not load.errors, load.errors
     assert {"speak", "stream", "websocket", "chat", "voices", "reload", "nonsense"} <= set(load.done)
-    assert len(soak.report(load, samples, 3)) == 6
+    assert len(soak.report(load, samples, 3)) == 7
     chaos.clients(server)
     after = soak.sample(server)
     assert after["threads"] <= before["threads"] + 2 and after["descriptors"] <= before["descriptors"] + 12

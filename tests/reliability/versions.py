@@ -7,7 +7,6 @@ the older build alone speaks, and no message may be left in the chat's queue at 
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -20,11 +19,12 @@ from pathlib import Path
 import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from long_run import command_line, message, settings, unlimited_chat
 from nats import Nats
 from serving import ROOT, Server, until
 
 SPEECH = {"text": "Hello there. How are you?", "nfe_step": 4}
-CHAT = ("cluster.chat=shared", "chat.rate=0", "chat.repeat_seconds=0", "chat.flood_messages=0", "chat.gap_seconds=0")
+CHAT = (*unlimited_chat(expire_seconds=180), *settings("cluster.chat=shared", "chat.gap_seconds=0"))
 
 
 def build(commit: str, folder: Path) -> Path:
@@ -37,8 +37,8 @@ def build(commit: str, folder: Path) -> Path:
 
 def part(tree: Path, role: str, name: str, nats: Nats, more: Sequence[str] = ()) -> Server:
     """A worker or a gateway of this build or the older one."""
-    settings = (f"cluster.role={role}", f"cluster.url={nats.url}", f"cluster.name={name}", *more)
-    return Server(*(word for setting in settings for word in ("--set", setting)), tree=tree)
+    place = settings(f"cluster.role={role}", f"cluster.url={nats.url}", f"cluster.name={name}")
+    return Server(*place, *more, tree=tree)
 
 
 def spoken(gateway: Server, seed: int) -> bytes:
@@ -83,15 +83,8 @@ class Clients:
         self.done += 1
 
     def _say(self, gateway: Server, turn: int) -> None:
-        body = {
-            "id": f"m{turn}",
-            "platform": "test",
-            "channel": "room",
-            "username": f"v{turn}",
-            "content": f"No {turn}.",
-        }
         with gateway.client() as client:
-            answer = client.post("/api/danmaku/enqueue", json=body)
+            answer = client.post("/api/danmaku/enqueue", json=message(f"m{turn}", f"v{turn}"))
         if answer.status_code == 503:
             raise httpx.ConnectError(answer.text)
         assert answer.status_code in (200, 202), answer.text
@@ -148,7 +141,7 @@ def upgrade(old: Path, new: Path) -> dict[str, int]:
 
 def main() -> None:
     """Build and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("commit")
     parser.add_argument("--folder", type=Path, help="of the older build, which is kept; left out: a temporary one")
     args = parser.parse_args()
