@@ -42,7 +42,7 @@ from ishowtts.model.dit import DiT
 from ishowtts.model.vocos import Vocos
 from ishowtts.voices import model_voices
 
-SYMBOLS, NFE = 2545, DEFAULTS["nfe"]
+SYMBOLS, NFE = 2545, DEFAULTS["nfe_default"]
 LONG, SHORT = 10.0, 2.0  # seconds of speech
 ROUNDS = 10
 TEXT = "Nobody had lit its lamp for thirty years, and the birds had made it their own."

@@ -13,7 +13,6 @@ import matplotlib
 import numpy as np
 
 from ishowtts import Engine, _audio
-from ishowtts._engine import DEFAULTS
 from ishowtts.quality import listeners
 
 matplotlib.use("Agg")
@@ -36,7 +35,7 @@ def main() -> None:
     listen = listeners.listener(listeners.default())
     with Engine.load("demo", compile="wait") as engine:
         for name, (voice, text) in TEXTS.items():
-            speech = engine.speak(text, voice, seed=0, nfe=DEFAULTS["nfe"])
+            speech = engine.speak(text, voice, seed=0)
             (OUT / f"{name}.wav").write_bytes(_audio.encode(speech.samples, speech.sample_rate))
             mel = np.asarray(_audio.mel(speech.samples))
             figure, axes = plt.subplots(figsize=(8, 2.2), layout="constrained")

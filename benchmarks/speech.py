@@ -35,7 +35,7 @@ def main() -> None:
     """Measure, print a table, write benchmarks/results/speech.csv."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--nfe", type=int, default=DEFAULTS["nfe"])
+    parser.add_argument("--nfe", type=int, default=DEFAULTS["nfe_default"])
     parser.add_argument("--packages", action="store_true", help="the packages that torch compiles too (minutes)")
     args = parser.parse_args()
     engines = [

@@ -28,7 +28,6 @@ from common import write_csv
 from voice import Row, Wave, flite, lines, put
 
 from ishowtts import Engine
-from ishowtts._engine import DEFAULTS
 from ishowtts.folders import cache_dir
 from ishowtts.quality import artifacts, mos
 from ishowtts.quality.intelligibility import rates
@@ -85,7 +84,7 @@ def ours(engine: Engine, voice: str, size: float, languages: tuple[str, ...]) ->
 
     def speak(text: str, seed: int) -> Said:
         start, first, pieces = time.perf_counter(), 0.0, []
-        for piece in engine.stream(text, voice, seed=seed, nfe=DEFAULTS["nfe"]):
+        for piece in engine.stream(text, voice, seed=seed):
             first = first or time.perf_counter() - start
             pieces.append(piece)
         return np.concatenate(pieces), engine.info["sample_rate"], first, time.perf_counter() - start

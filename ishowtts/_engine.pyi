@@ -13,6 +13,7 @@ class _Defaults(TypedDict):
     cfg_strength: float
     nfe_min: int
     nfe_max: int
+    nfe_default: int
     cfg_strength_max: float
     sway_min: float
     sway_max: float
@@ -119,6 +120,7 @@ class ModelInfo(TypedDict):
     predicts_durations: bool
     uses_prompt: bool
     max_frames: int
+    nfe: int
     chunk_frames: int
     max_rows: int
 

@@ -7,6 +7,7 @@
 /* Sampling (F5-TTS; EPSS: arXiv 2505.19931). */
 #define ISHOW_NFE_MIN          1
 #define ISHOW_NFE_MAX          64
+#define ISHOW_NFE_DEFAULT      7 /* steps of a model that states none */
 #define ISHOW_CFG_STRENGTH_MAX 10.0
 #define ISHOW_SWAY_MIN         (-1.0)
 #define ISHOW_SWAY_MAX         0.5707963267948966 /* pi/2 - 1: keeps the grid monotonic */

@@ -132,7 +132,7 @@ static int take_real(PyObject *info, const char *key, float *out) {
 
 static int take_info(PyObject *info, ishow_model_info *out) {
     char layout[16];
-    long rate, n_fft, hop, mels, dim, width, predicts, prompt, frames, chunk, rows;
+    long rate, n_fft, hop, mels, dim, width, predicts, prompt, frames, nfe, chunk, rows;
     if (take_text(info, "name", out->name, sizeof out->name) ||
         take_text(info, "backend", out->backend, sizeof out->backend) ||
         take_text(info, "precision", out->precision, sizeof out->precision) ||
@@ -142,9 +142,9 @@ static int take_info(PyObject *info, ishow_model_info *out) {
         take_number(info, "n_mels", 1, &mels) || take_number(info, "dim", 1, &dim) ||
         take_number(info, "mod_width", 1, &width) || take_number(info, "predicts_durations", 0, &predicts) ||
         take_number(info, "uses_prompt", 0, &prompt) || take_number(info, "max_frames", 2, &frames) ||
-        take_number(info, "chunk_frames", 0, &chunk) || take_number(info, "max_rows", 1, &rows) ||
-        take_real(info, "guidance_max", &out->guidance_max) || take_real(info, "mel_mean", &out->mel_mean) ||
-        take_real(info, "mel_std", &out->mel_std))
+        take_number(info, "nfe", 0, &nfe) || take_number(info, "chunk_frames", 0, &chunk) ||
+        take_number(info, "max_rows", 1, &rows) || take_real(info, "guidance_max", &out->guidance_max) ||
+        take_real(info, "mel_mean", &out->mel_mean) || take_real(info, "mel_std", &out->mel_std))
         return -1;
     if (strcmp(layout, "aligned") == 0)
         out->text_layout = ISHOW_TEXT_ALIGNED;
@@ -161,6 +161,7 @@ static int take_info(PyObject *info, ishow_model_info *out) {
     out->predicts_durations = predicts != 0;
     out->uses_prompt = prompt != 0;
     out->max_frames = (size_t)frames;
+    out->nfe = (int)nfe;
     out->chunk_frames = (size_t)chunk;
     out->max_rows = (size_t)rows;
     out->one_branch = 1;

@@ -97,15 +97,18 @@ ishow_status call_submit(ishow_engine *engine, const ishow_request *given, void 
     char voice[65];
     json_t *shared = NULL;
     *out = NULL;
-    ishow_status status = ishow_request_check(given, t, error);
+    pthread_mutex_lock(&g->lock);
+    const ishow_model_info info = g->directory.model;
+    pthread_mutex_unlock(&g->lock);
+    ishow_request request = *given, resolved = *given; /* the worker's model decides about the steps that it computes */
+    resolved.nfe = ishow_request_steps(given, &info);
+    ishow_status status = ishow_request_check(&resolved, t, error);
     if (status) return status;
-    ishow_request request = *given;
     pthread_mutex_lock(&g->lock);
     if (g->stopping)
         status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
     else
         status = find_voice(g, given, voice, &shared, error);
-    const ishow_model_info info = g->directory.model;
     const uint64_t lexicon = g->lexicon;
     pthread_mutex_unlock(&g->lock);
     if (voice[0]) request.voice = voice;
@@ -120,7 +123,7 @@ ishow_status call_submit(ishow_engine *engine, const ishow_request *given, void 
         free(u->voice);
         u->voice = NULL;
     }
-    u->work = ishow_request_work(&request, info.hop > 0 ? (double)info.sample_rate / info.hop : 1);
+    u->work = ishow_request_work(&resolved, info.hop > 0 ? (double)info.sample_rate / info.hop : 1);
     u->reader.timings.sample_rate = info.sample_rate;
     snprintf(u->reader.timings.voice, sizeof u->reader.timings.voice, "%s", voice);
     pthread_mutex_lock(&g->lock);

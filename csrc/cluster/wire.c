@@ -149,6 +149,7 @@ static const struct {
     {"hop", offsetof(ishow_model_info, hop)},
     {"n_mels", offsetof(ishow_model_info, n_mels)},
     {"uses_prompt", offsetof(ishow_model_info, uses_prompt)},
+    {"nfe", offsetof(ishow_model_info, nfe)},
 };
 
 json_t *wire_model(const ishow_model_info *info) {

@@ -45,8 +45,11 @@ typedef struct ishow_engine_head {
     const ishow_engine_kind *kind;
 } ishow_engine_head;
 
-/* Checks a request, as every kind does first: EINVAL with the field. t: the times of its steps, [ISHOW_NFE_MAX + 1]
- * out. */
+/* Steps of a request: its own; where it has 0, those that the model states; else ISHOW_NFE_DEFAULT. */
+ISHOW_API int ishow_request_steps(const ishow_request *request, const ishow_model_info *info);
+
+/* Checks a request whose `nfe` is that of ishow_request_steps, as every kind does first: EINVAL with the field. t: the
+ * times of its steps, [ISHOW_NFE_MAX + 1] out. */
 ISHOW_API ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_error *error);
 
 /* Then checks its voice. found: the voice exists; seconds: of its reference; known: ids of all voices with ", " between
@@ -58,7 +61,8 @@ ISHOW_API void ishow_voice_names_add(char *known, size_t n, const char *id); /* 
 /* A seed for a request without one: of 53 bits, so that a client that keeps numbers as doubles can give it back. */
 ISHOW_API uint64_t ishow_request_seed(void);
 
-/* Estimated work of a request, in frames times calls of the model, for an ordinary speaker. The text is valid UTF-8. */
+/* Estimated work of such a request, in frames times calls of the model, for an ordinary speaker. The text is valid
+ * UTF-8. */
 ISHOW_API double ishow_request_work(const ishow_request *request, double frames_per_second);
 
 /* The position of an utterance of an engine of this process behind the last piece that ishow_utterance_next gave;

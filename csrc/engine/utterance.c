@@ -68,6 +68,10 @@ void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status
     utterance_release(u); /* the list's reference; the engine's own is still there, so this never frees the lock */
 }
 
+int ishow_request_steps(const ishow_request *request, const ishow_model_info *info) {
+    return request->nfe ? request->nfe : info->nfe ? info->nfe : ISHOW_NFE_DEFAULT;
+}
+
 ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_error *error) {
     ishow_status status;
     size_t characters = request->text ? ishow_utf8_length(request->text) : 0;
@@ -183,11 +187,14 @@ double ishow_request_work(const ishow_request *r, double frames_per_second) {
     return seconds * frames_per_second * ishow_path_calls(&path);
 }
 
-ishow_status local_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,
+ishow_status local_submit(ishow_engine *engine, const ishow_request *given, void (*notify)(void *user), void *user,
                           ishow_utterance **out, ishow_error *error) {
     float t[ISHOW_NFE_MAX + 1];
     char known[320] = "";
+    ishow_request own = *given;
+    const ishow_request *const request = &own;
     *out = NULL;
+    own.nfe = ishow_request_steps(given, &engine->info);
     ishow_status status = ishow_request_check(request, t, error);
     if (status != ISHOW_OK) return status;
     ishow_utterance *u = make(engine, request, notify, user);

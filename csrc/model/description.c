@@ -25,6 +25,7 @@ static const field fields[] = {
     {"info", "text_layout", TEXT, AT(text_layout)},
     {"info", "uses_prompt", FLAG, AT(uses_prompt)},
     {"info", "max_frames", WHOLE, AT(max_frames)},
+    {"info", "nfe", WHOLE, AT(nfe)},
     {"info", "chunk_frames", WHOLE, AT(chunk_frames)},
     {"info", "guidance_max", REAL, AT(guidance_max)},
     {"dit", "dim", WHOLE, AT(dim)},

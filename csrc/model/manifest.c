@@ -11,7 +11,7 @@
 #include "base/base.h"
 #include "base/defaults.h"
 
-#define FORMAT 3 /* FORMAT of ishowtts/model/compile.py */
+#define FORMAT 4 /* FORMAT of ishowtts/model/compile.py */
 
 const char *const ishow_graph_names[ISHOW_GRAPHS] = {"encode", "modulate", "step", "vocode", "durations"};
 
@@ -130,6 +130,7 @@ static void read_all(reader *in, ishow_manifest *out) {
     info->predicts_durations = read_flag(in, "predicts_durations");
     info->uses_prompt = read_flag(in, "uses_prompt");
     info->max_frames = (size_t)read_number(in, "max_frames", 2, 1 << 20);
+    info->nfe = (int)read_number(in, "nfe", 0, ISHOW_NFE_MAX);
     info->chunk_frames = (size_t)read_number(in, "chunk_frames", 0, 1 << 20);
     info->mel_mean = (float)read_real(in, "mel_mean", -1e6, 1e6);
     info->mel_std = (float)read_real(in, "mel_std", 1e-6, 1e6);

@@ -34,6 +34,7 @@ typedef struct ishow_model_info {
     int predicts_durations; /* 1 when `durations` works */
     int uses_prompt;        /* 0: the reference is not part of the sequence (single-speaker models) */
     size_t max_frames;      /* most frames of one row, including the reference */
+    int nfe;                /* recommended steps of the solver; 0: not given */
     size_t chunk_frames;    /* recommended most frames of a row, as in training; 0: not given */
     float guidance_max;     /* highest strength of guidance that modulate takes; 0: not guidance-conditioned */
     size_t max_rows;        /* most rows of one step; 1 where a batch is not faster */

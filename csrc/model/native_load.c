@@ -392,6 +392,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->mod_width = (int)((6 * d.depth + 2) * d.dim);
     info->predicts_durations = d.duration_file != NULL;
     info->max_frames = (size_t)d.max_frames;
+    info->nfe = (int)d.nfe;
     info->chunk_frames = (size_t)d.chunk_frames;
     info->guidance_max = (float)d.guidance_max;
     info->max_rows = 1;

@@ -19,6 +19,7 @@ static const struct {
 } default_values[] = {
     WHOLE(ISHOW_NFE_MIN),
     WHOLE(ISHOW_NFE_MAX),
+    WHOLE(ISHOW_NFE_DEFAULT),
     REAL(ISHOW_CFG_STRENGTH_MAX),
     REAL(ISHOW_SWAY_MIN),
     REAL(ISHOW_SWAY_MAX),

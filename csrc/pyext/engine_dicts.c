@@ -19,6 +19,7 @@ PyObject *pyext_model_info(const ishow_model_info *info) {
                                      MEMBER(ishow_model_info, uses_prompt, MEMBER_BOOL),
                                      MEMBER(ishow_model_info, guidance_max, MEMBER_FLOAT),
                                      MEMBER(ishow_model_info, max_frames, MEMBER_SIZE),
+                                     MEMBER(ishow_model_info, nfe, MEMBER_INT),
                                      MEMBER(ishow_model_info, chunk_frames, MEMBER_SIZE),
                                      MEMBER(ishow_model_info, max_rows, MEMBER_SIZE)};
     PyObject *dict = PYEXT_DICT(members, info), *layout = PyUnicode_FromString(layouts[info->text_layout]);

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from .checkpoint import LoadedModel
 
-FORMAT = 3
+FORMAT = 4
 PRECISIONS = ("fp32", "bf16")
 """Precisions of packages."""
 TORCH_PRECISIONS = (*PRECISIONS, "fp16")
@@ -76,6 +76,7 @@ def info(config: ModelConfig, precision: str, content_hash: str) -> dict[str, An
         "uses_prompt": config.prompt,
         "guidance_max": config.dit.guidance_max,
         "max_frames": MAX_FRAMES,
+        "nfe": config.nfe,
         "chunk_frames": round(config.chunk_seconds * config.mel.sample_rate / config.mel.hop),
     }
 

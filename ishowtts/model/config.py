@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from ishowtts._engine import DEFAULTS
 from ishowtts.errors import ModelError
 
 MAX_FRAMES = 8192
@@ -146,6 +147,7 @@ class ModelConfig:
 
     `text`: the front end that makes its tokens. `prompt`: a reference clip is part of the sequence; False: the model
     speaks in the voices of its training alone. `chunk_seconds`: the longest chunk that it speaks well, 0: not stated.
+    `nfe`: steps of the solver that suffice for it, 0: not stated.
     """
 
     name: str
@@ -156,10 +158,13 @@ class ModelConfig:
     text: TextFrontend = "pinyin"
     prompt: bool = True
     chunk_seconds: float = 0.0
+    nfe: int = 0
 
     def __post_init__(self) -> None:
         if self.chunk_seconds < 0:
             raise ModelError("ModelConfig.chunk_seconds must not be negative")
+        if not 0 <= self.nfe <= DEFAULTS["nfe_max"]:
+            raise ModelError(f"ModelConfig.nfe must be 0 to {DEFAULTS['nfe_max']}")
         if (self.duration is not None) != (self.dit.text_layout == "aligned"):
             raise ModelError("ModelConfig.duration belongs to the aligned text layout, and to no other")
 

@@ -15,7 +15,8 @@ OPTIONS = options(SAMPLING)
 """The axes of a sweep besides those of `PLACE`, each with its field, or the two fields of a pair."""
 SWITCH = ("off", "on")
 AUTO = "auto"
-"""The value of the axes backend, threads and voice that leaves them to the configuration."""
+"""The value of the axes backend, threads and voice that leaves them to the configuration; in a name also that of nfe
+0, which leaves the steps to the model."""
 
 
 def _written(parts: tuple[Field, ...], chosen: tuple[Any, ...]) -> Any:
@@ -42,7 +43,7 @@ class _Setting:
     def name(self) -> str:
         """A short name that is unique: precision, steps, and the options that are not at their defaults."""
         own = Setting()
-        parts = [self.precision, f"nfe {self.nfe}"]
+        parts = [self.precision, f"nfe {self.nfe or AUTO}"]
         if self.backend != own.backend:
             parts.append(self.backend)
         if self.threads != own.threads:

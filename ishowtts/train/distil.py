@@ -38,7 +38,7 @@ from .dit import (
 from .loop import Options, Run, half, prepare
 
 GUIDANCE_MAX = 4.0
-NFE: int = DEFAULTS["nfe"]  # steps of a path
+NFE: int = DEFAULTS["nfe_default"]  # steps of a path
 GUIDED, CONDITIONAL = 0.6, 0.2  # shares of rows; the rest learns the unconditional branch
 LEARNING_RATE = 4e-4
 NOTE = Path("distil") / "teacher.sha256"  # in a work folder: the digest of the teacher's weights

@@ -25,7 +25,7 @@ let running = null; // AbortController of the request under way
 let ready = false;
 let figures = {}; // of the last speech: {first, total, length, rtf} in seconds, seed
 let voices = [];
-let own = { speed: 1, nfe: 0 }; // the server's settings, which a request leaves out; nfe 0: not known yet
+let own = { speed: 1, nfe: null }; // the server's settings, which a request leaves out; nfe null: not known yet
 let wanted = {}; // what the form shall hold, for choices that the server has not listed yet
 
 // ---- what is shown ----
@@ -78,7 +78,8 @@ const count = () => {
 
 const showSliders = () => {
   $("speed-value").textContent = Number($("speed").value).toFixed(2);
-  $("steps-value").textContent = own.nfe ? $("steps").value : "";
+  const steps = Number($("steps").value);
+  $("steps-value").textContent = own.nfe === null ? "" : steps || t("Default");
 };
 
 /** A box whose third state, neither, is the server's own setting. */
@@ -92,7 +93,8 @@ function requestOf() {
   const put = (name, value) => value && (request[name] = value);
   put("voice_id", $("voice").value || wanted.voice_id);
   if (Number($("speed").value) !== own.speed) request.speed = Number($("speed").value);
-  if (Number($("steps").value) !== own.nfe) put("nfe_step", own.nfe ? Number($("steps").value) : wanted.nfe_step);
+  const steps = own.nfe === null ? wanted.nfe_step : Number($("steps").value);
+  if (steps !== undefined && steps !== own.nfe) request.nfe_step = steps; // 0 is a choice too: that of the model
   put("solver", $("solver").value);
   if ($("guidance-from").value) request.guidance_from = Number($("guidance-from").value);
   if ($("guidance-to").value) request.guidance_to = Number($("guidance-to").value);
@@ -113,7 +115,7 @@ function fill(request) {
   if (has($("voice"), request.voice_id)) $("voice").value = request.voice_id;
   if (has($("format"), request.format ?? "wav")) $("format").value = request.format ?? "wav";
   $("speed").value = request.speed ?? own.speed;
-  $("steps").value = request.nfe_step ?? own.nfe;
+  $("steps").value = request.nfe_step ?? own.nfe ?? 0;
   $("solver").value = request.solver ?? "";
   $("guidance-from").value = request.guidance_from ?? "";
   $("guidance-to").value = request.guidance_to ?? "";

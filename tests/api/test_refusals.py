@@ -52,7 +52,7 @@ def fault(answer: httpx.Response) -> dict[str, Any]:
         ("short_guidance", 1, "boolean"),
         ("short_guidance", "off", "boolean"),
         ("embedded_guidance", 0, "boolean"),
-        ("nfe_step", 0, "64"),
+        ("nfe_step", -1, "64"),
         ("nfe_step", 65, "65"),
         ("nfe_step", 7.5, "whole"),
         ("nfe_step", -(2**62), "64"),

@@ -139,7 +139,7 @@ def test_what_needs_a_restart_is_named_and_stays(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("nfe = 3", "nfe = 99", "sampling.nfe must be a whole number from 1 to 64, not 99"),
+        ("nfe = 3", "nfe = 99", "sampling.nfe must be a whole number from 0 to 64, not 99"),
         ("nfe = 3", "speed = 2\nnef = 3", "nef"),
         ("[sampling]", "[sampling", ":8:"),
         ('audio = "anna.flac"', 'audio = "none.flac"', "none.flac"),

@@ -48,7 +48,7 @@ static void one_utterance_in_every_layout(void **state) {
             assert_true(timings.queue > 0 && timings.first_audio >= timings.queue &&
                         timings.total >= timings.first_audio);
             assert_true(timings.model > 0 && timings.text > 0 && fabs(timings.audio - (double)h.n / FAKE_RATE) < 1e-9);
-            assert_int_equal(r->model.row_steps, ishow_request_default().nfe);
+            assert_int_equal(r->model.row_steps, ISHOW_NFE_DEFAULT);
             free(h.samples);
             engine_rig_free(r);
         }
@@ -134,6 +134,28 @@ static void a_model_bounds_its_chunks(void **state) {
         ishow_engine_free(engine);
     }
     assert_true(chunks[1] >= 2 * chunks[0]);
+}
+
+/* A request that leaves its steps out gets as many as the model states. */
+static void a_model_states_its_steps(void **state) {
+    (void)state;
+    const ishow_engine_options options = ishow_engine_options_default();
+    fake_text text;
+    engine_rig r = {0};
+    fake_model_init(&r.model);
+    fake_text_init(&text);
+    ishow_backend backend = fake_backend(&r.model, ISHOW_TEXT_PADDED, 1, 1, 4000);
+    backend.info.nfe = 3;
+    const ishow_text_frontend frontend = fake_frontend(&text);
+    assert_int_equal(ishow_engine_create(&r.engine, &backend, &frontend, &options, NULL), ISHOW_OK);
+    fake_voice(r.engine, "anna", ENGINE_REF, 0.05f);
+    ishow_request request = engine_request("Hello there.");
+    free(engine_speak(&r, &request, NULL).samples);
+    assert_int_equal(r.model.row_steps, 3);
+    request.nfe = 5;
+    free(engine_speak(&r, &request, NULL).samples);
+    assert_int_equal(r.model.row_steps, 3 + 5);
+    ishow_engine_free(r.engine);
 }
 
 static void fix_duration_is_the_length(void **state) {
@@ -245,7 +267,7 @@ static void work_that_depends_on_the_schedule_only_is_done_once(void **state) {
     assert_int_equal(stats.cache.entries, 4); /* entries for three tables and for the reference */
     assert_int_equal(stats.submitted, 6);
     assert_int_equal(stats.completed, 6);
-    assert_int_equal(stats.steps, 3 * ishow_request_default().nfe + 3 * 5 + 5);
+    assert_int_equal(stats.steps, 3 * ISHOW_NFE_DEFAULT + 3 * 5 + 5);
     assert_int_equal(stats.rows, 6);
     assert_int_equal(stats.waiting + stats.in_flight, 0);
     assert_true(stats.audio_seconds > 1 && stats.model_seconds > 0 && stats.busy_seconds >= stats.model_seconds);
@@ -367,6 +389,7 @@ int main(void) {
         cmocka_unit_test(a_seed_repeats_and_another_differs),
         cmocka_unit_test(long_text_is_joined_without_a_seam),
         cmocka_unit_test(a_model_bounds_its_chunks),
+        cmocka_unit_test(a_model_states_its_steps),
         cmocka_unit_test(fix_duration_is_the_length),
         cmocka_unit_test(speed_and_level_do_what_they_say),
         cmocka_unit_test(the_strength_of_guidance_reaches_the_network),

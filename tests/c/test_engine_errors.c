@@ -35,7 +35,7 @@ static void bad_requests_are_refused_by_field(void **state) {
                                          "guidance_from", "guidance_to"};
     bad[0].text = NULL, bad[1].text = "", bad[2].text = " \n\t　", bad[3].text = "bad \xc3\x28 bytes",
     bad[4].text = endless;
-    bad[5].voice = "nobody", bad[6].nfe = 0, bad[7].nfe = 65, bad[8].cfg = -1, bad[9].sway = 2, bad[10].speed = NAN,
+    bad[5].voice = "nobody", bad[6].nfe = -1, bad[7].nfe = 65, bad[8].cfg = -1, bad[9].sway = 2, bad[10].speed = NAN,
     bad[11].speed = 4.5, bad[12].target_rms = 2;
     bad[13].cross_fade = 1.5, bad[14].fix_duration = 61, bad[15].deadline = -1, bad[16].guidance_from = -0.1,
     bad[17].guidance_to = NAN;
@@ -126,8 +126,7 @@ static void a_bad_clip_is_made_again_with_other_noise(void **state) {
         assert_true(r->model.last_noise == noise[kept] && r->model.last_noise != first[kept]);
         free(noise);
         free(first);
-        assert_int_equal(r->model.row_steps,
-                         fault ? 3 * ishow_request_default().nfe : 2 * 3 + ishow_request_default().nfe);
+        assert_int_equal(r->model.row_steps, fault ? 3 * ISHOW_NFE_DEFAULT : 2 * 3 + ISHOW_NFE_DEFAULT);
         free(h.samples);
 
         fake_set(&r->model, knob, ishow_engine_options_default().retries + 1);

@@ -236,7 +236,7 @@ static void the_engine_may_be_freed_before_its_utterances(void **state) {
     bell bells[5] = {{0}};
     ishow_utterance *u[5];
     for (int i = 0; i < 5; i++) u[i] = engine_submit(r, &request, &bells[i]);
-    engine_wait_for_steps(r, ishow_request_default().nfe + 2);
+    engine_wait_for_steps(r, ISHOW_NFE_DEFAULT + 2);
     ishow_engine *engine = r->engine;
     ishow_engine_free(engine);
     assert_int_equal(r->model.closed, 1);

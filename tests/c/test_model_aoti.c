@@ -57,12 +57,13 @@ static void write_spec(const char *graph, int inputs, int width, const char *mod
 static void write_manifest(const char *torch, const char *flag, const char *layout) {
     char text[4096];
     snprintf(text, sizeof text,
-             "{\"format\": 3, \"torch\": \"%s\", \"cpu_flags\": [%s], \"name\": \"tiny\", \"precision\": \"fp32\", "
+             "{\"format\": 4, \"torch\": \"%s\", \"cpu_flags\": [%s], \"name\": \"tiny\", \"precision\": \"fp32\", "
              "\"content_hash\": \"ab\", \"sample_rate\": 24000,"
              " \"n_fft\": 16, \"hop\": 4, \"mel_mean\": 0.0, \"mel_std\": 1.0, \"n_mels\": %d, \"dim\": %d, "
              "\"mod_width\": %d, \"text_layout\": \"%s\", "
              "\"predicts_durations\": true, \"uses_prompt\": true,"
-             " \"max_frames\": 64, \"chunk_frames\": 32, \"guidance_max\": %g, \"min_frames\": 8, \"min_tokens\": 3, "
+             " \"max_frames\": 64, \"nfe\": 5, \"chunk_frames\": 32, \"guidance_max\": %g, \"min_frames\": 8, "
+             "\"min_tokens\": 3, "
              "\"min_times\": 2, \"n_tokens\": 70, \"graphs\": {"
              "\"encode\": {\"library\": \"graph.so\", \"weights\": \"encode\"}, \"modulate\": {\"library\": "
              "\"graph.so\", \"weights\": \"modulate\"},"
@@ -165,6 +166,7 @@ static void runs_every_graph(void **state) {
     assert_string_equal(backend.info.backend, "aotinductor");
     assert_int_equal(backend.info.mod_width, WIDTH);
     assert_int_equal(backend.info.max_rows, 1);
+    assert_int_equal(backend.info.nfe, 5);
     assert_int_equal(backend.info.chunk_frames, 32);
     assert_int_equal(backend.info.text_layout, ISHOW_TEXT_ALIGNED);
     assert_int_equal(encode(&backend, 4, FRAMES, 3, 2, h, h + FRAMES * DIM, &error), ISHOW_OK);
@@ -343,7 +345,7 @@ static void refuses_packages_made_for_something_else(void **state) {
 static void refuses_damaged_packages(void **state) {
     (void)state;
     write_package();
-    write_file("package/manifest.json", "{\"format\": 3,");
+    write_file("package/manifest.json", "{\"format\": 4,");
     refused(ISHOW_EFORMAT, "manifest.json, line 1");
     write_file("package/manifest.json", "{\"format\": 2, \"cpu_flags\": []}");
     refused(ISHOW_EFORMAT, "another version of this program");

@@ -178,7 +178,7 @@ static ishow_status open_model(ishow_backend *out, const char *precision, ishow_
         info, sizeof info,
         "{\"name\": \"tiny\", \"precision\": \"%s\", \"content_hash\": \"ab\", \"sample_rate\": 24000, \"n_fft\": %d, "
         "\"hop\": 4, \"n_mels\": %d, \"text_layout\": \"padded\", \"uses_prompt\": true, \"max_frames\": 64, "
-        "\"chunk_frames\": 0, \"guidance_max\": 0}",
+        "\"nfe\": 0, \"chunk_frames\": 0, \"guidance_max\": 0}",
         precision, N_FFT, MELS);
     snprintf(dit, sizeof dit,
              "{\"dim\": %d, \"depth\": 1, \"heads\": 1, \"dim_head\": %d, \"ff_mult\": 2, \"text_dim\": %d, "

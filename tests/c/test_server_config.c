@@ -44,7 +44,7 @@ static ishow_status read_config(void *self, char **json, ishow_error *error) {
     pthread_mutex_unlock(&s->lock);
     return *json ? ISHOW_OK
                  : ishow_fail(error, ISHOW_EINVAL, "sampling.nfe",
-                              "x.toml:3: sampling.nfe must be a whole number from 1 to 64, not 99");
+                              "x.toml:3: sampling.nfe must be a whole number from 0 to 64, not 99");
 }
 
 static void set_source(source *s, const char *json) {

@@ -108,7 +108,7 @@ static void wrong_requests_name_their_field(void **state) {
         {"{\"text\":\"a\",\"cfg_strength\":11}", "cfg_strength"},
         {"{\"text\":\"a\",\"guidance_from\":-0.1}", "guidance_from"},
         {"{\"text\":\"a\",\"guidance_to\":1.1}", "guidance_to"},
-        {"{\"text\":\"a\",\"nfe_step\":0}", "nfe_step"},
+        {"{\"text\":\"a\",\"nfe_step\":-1}", "nfe_step"},
         {"{\"text\":\"a\",\"nfe_step\":65}", "nfe_step"},
         {"{\"text\":\"a\",\"nfe_step\":7.5}", "nfe_step"},
         {"{\"text\":\"a\",\"fix_duration\":61}", "fix_duration"},

@@ -78,8 +78,8 @@ def test_lists_and_combinations() -> None:
 @pytest.mark.parametrize(
     ("lists", "words"),
     [
-        ({"nfe": "0"}, "nfe must be from 1 to 64, not 0"),
-        ({"nfe": "9:4"}, "from 1 to 64, not 9:4"),
+        ({"nfe": "0"}, "nfe must be from 0 to 64, not 0"),
+        ({"nfe": "9:4"}, "from 0 to 64, not 9:4"),
         ({"nfe": "many"}, "first:last"),
         ({"nfe": ""}, "must have a value"),
         ({"grid": "cosine"}, "grid must be among epss, uniform, not 'cosine'"),

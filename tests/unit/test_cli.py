@@ -177,7 +177,7 @@ def test_what_is_no_text_is_refused_without_a_traceback(text: bytes, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["speak", "hi", "--nfe", "99", "-o", "x.wav"], "from 1 to 64, not 99"),
+        (["speak", "hi", "--nfe", "99", "-o", "x.wav"], "from 0 to 64, not 99"),
         (["speak", "hi", "--solver", "heun", "-o", "x.wav"], "one of euler, midpoint, not"),
         (["speak", "hi", "--guidance-interval", "0.5", "-o", "x.wav"], "must be FROM:TO"),
         (

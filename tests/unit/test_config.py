@@ -38,7 +38,7 @@ def write(tmp_path: Path):
 def test_defaults_are_those_of_the_core() -> None:
     data = json.loads(config.load().to_json())
     assert data["server"]["port"] == DEFAULTS["port"]
-    assert data["sampling"] == {field.setting: field.default for field in SAMPLING} and data["sampling"]["nfe"] == 7
+    assert data["sampling"] == {field.setting: field.default for field in SAMPLING} and data["sampling"]["nfe"] == 0
     assert data["engine"] == {field.setting: field.default for field in ENGINE} and data["engine"]["retries"] == 2
     assert data["voices"] and data["default_voice"] == data["voices"][0]["id"], "the model's own voices"
 
@@ -65,9 +65,9 @@ def test_options_win_over_the_environment_and_that_over_the_file(write, monkeypa
         ("sampling.speed = nan\n", "sampling.speed",
             "{file}:1: sampling.speed must be a number from 0.25 to 4, not NaN"),
         ("[sampling]\nnfe = true\n", "sampling.nfe",
-            "{file}:2: sampling.nfe must be a whole number from 1 to 64, not true"),
+            "{file}:2: sampling.nfe must be a whole number from 0 to 64, not true"),
         ("[sampling]\nnfe = '7'\n", "sampling.nfe",
-         '{file}:2: sampling.nfe must be a whole number from 1 to 64, not "7"'),
+         '{file}:2: sampling.nfe must be a whole number from 0 to 64, not "7"'),
         ("[model]\nprecision = 'fp8'\n", "model.precision",
             "{file}:2: model.precision must be one of auto, fp32, bf16, fp16, int8-dynamic, int8-static, recipe:FILE, "
             'not "fp8"'),
@@ -113,7 +113,7 @@ def test_a_fault_is_named_with_its_line_field_and_range(write, text: str, field:
 
 def test_a_fault_in_the_environment_or_an_option_is_named_there(write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("[sampling]\nnfe = 7\n")
-    with pytest.raises(ConfigError, match=r"^option sampling\.nfe: .* from 1 to 64, not \"many\"$"):
+    with pytest.raises(ConfigError, match=r"^option sampling\.nfe: .* from 0 to 64, not \"many\"$"):
         config.load(path, ["sampling.nfe=many"])
     monkeypatch.setenv("ISHOWTTS__SAMPLING__NFE", "99")
     with pytest.raises(ConfigError, match=r"^environment variable ISHOWTTS__SAMPLING__NFE: .* not 99$"):

@@ -170,8 +170,8 @@ def test_a_new_row_appears_in_every_interface() -> None:
         "description": "how warm it sounds"
     }  # fmt: skip
     assert [(one["warm"], one["purr"]) for one in seen["settings"]] == [(0, True), (1.5, True)]
-    assert seen["names"] == ["fp32, nfe 7, warm 0, purr", "fp32, nfe 7, warm 1.5, purr"]
-    assert (seen["asked"]["warm"], seen["asked"]["purr"], seen["asked"]["nfe"]) == (0.75, True, 7)
+    assert seen["names"] == ["fp32, nfe auto, warm 0, purr", "fp32, nfe auto, warm 1.5, purr"]
+    assert (seen["asked"]["warm"], seen["asked"]["purr"], seen["asked"]["nfe"]) == (0.75, True, 0)
 
 
 def test_values_from_text() -> None:

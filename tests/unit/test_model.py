@@ -43,6 +43,7 @@ def test_config_round_trip(config, tmp_path):
         (("duration",), None, "ModelConfig.duration"),
         (("duration", "kernel"), 4, "kernel must be odd"),
         (("mel", "std"), 0, "std must be positive"),
+        (("nfe",), 65, "nfe must be 0 to 64"),
     ],
 )
 def test_config_names_the_field(path, value, message):

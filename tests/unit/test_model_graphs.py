@@ -175,6 +175,7 @@ def test_backend_info_is_what_c_reads():
     info = TorchBackend(tiny_model(), "fp32", threads=1).info
     assert info["text_layout"] == "aligned" and info["predicts_durations"] and info["uses_prompt"]
     assert info["mod_width"] == (6 * 2 + 2) * 32 and info["backend"] == "eager" and info["max_rows"] >= 1
+    assert info["nfe"] == 0  # nor how many steps suffice for it
     assert info["chunk_frames"] == 0  # the tiny model states no maximum length of a chunk
     assert info["max_frames"] == 8192 and info["precision"] == "fp32" and info["n_mels"] == 10
 

@@ -254,7 +254,7 @@ def test_a_guidance_conditioned_network_is_counted_both_ways(tmp_path: Path, cac
 
         patch.setattr(Step, "forward", watched)
         found, errors = calibrate(config.load(str(path), []), TEXTS)
-    assert set(branches[: -DEFAULTS["nfe"]]) == {1, 2} and set(branches[-DEFAULTS["nfe"] :]) == {1}
+    assert set(branches[: -DEFAULTS["nfe_default"]]) == {1, 2} and set(branches[-DEFAULTS["nfe_default"] :]) == {1}
     assert found.is_file() and all(0 < error < 0.1 for error in errors.values())
 
 
