@@ -35,6 +35,7 @@ WINDOW = 320  # most frames of a part of a clip
 WHOLE = 0.25  # share of the long rows that are not cut
 HELD_OUT = 24  # one sentence in so many is not trained on
 FLOOR = 1e-5  # of mel magnitudes
+VOICED = 50.0  # Hz; a teacher's lower pitch means unvoiced
 
 
 @functools.cache
@@ -65,9 +66,10 @@ def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
 
 @dataclass(frozen=True)
 class Pitch:
-    """The pitch of a teacher's speech: hz [T] in Hz, one value every `hop` samples, 0 where unvoiced.
+    """The pitch of a teacher's speech: hz [T] in Hz, one value every `hop` samples, at most VOICED where unvoiced.
 
-    The clip begins at the sample `start` of that speech.
+    The clip begins at the sample `start` of that speech. A teacher's source goes on while the speech is unvoiced, so
+    the low values there are kept: without them the phase would be wrong after every unvoiced sound.
     """
 
     hz: npt.NDArray[np.float32]
@@ -86,7 +88,8 @@ class Pitch:
         )
         left = place.astype(np.int64)
         right, weight = np.minimum(left + 1, len(self.hz) - 1), place - left
-        a, b = self.hz[left], self.hz[right]
+        voiced = np.where(self.hz > VOICED, self.hz, 0).astype(np.float32)
+        a, b = voiced[left], voiced[right]
         hz = np.where((a > 0) & (b > 0), a + (b - a) * weight, np.where(weight < 0.5, a, b))
         return (cycles % 1).astype(np.float32), hz.astype(np.float32)
 

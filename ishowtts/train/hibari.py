@@ -20,8 +20,8 @@ import torch
 
 from ishowtts.model.source_filter import pulses
 
-from .data import Pitch
-from .kokoro import VOICED, held, pieces
+from .data import VOICED, Pitch
+from .kokoro import held, pieces
 from .teach import Spoken, Wave
 
 FRAME = 300

@@ -27,8 +27,6 @@ FRAME = 600
 MARKS = {"pau": ", ", ".": ".", "?": "?", "!": "!"}
 LONGEST = 500
 """Most characters of a text; a style has a row for each length."""
-VOICED = 50.0
-"""Hz; lower values of the pitch mean unvoiced."""
 DURATIONS, PITCH = "/encoder/Clip_output_0", "/encoder/F0_proj/Conv_output_0"
 ENGLISH = {
     "hh": "h", "dh": "ð", "th": "θ", "ch": "ʧ", "jh": "ʤ", "sh": "ʃ", "zh": "ʒ", "ng": "ŋ", "r": "ɹ", "y": "j",
@@ -142,7 +140,7 @@ class Kokoro:
         )
         samples, pitch = samples.ravel(), pitch.ravel()
         seconds = held(len(symbols), [k for _, k in known], durations.ravel(), FRAME, samples.size)
-        return Spoken(samples, seconds, np.where(pitch > VOICED, pitch, 0.0).astype(np.float32), FRAME // 2)
+        return Spoken(samples, seconds, pitch.astype(np.float32), FRAME // 2)
 
 
 def held(symbols: int, owners: Sequence[int], durations: npt.NDArray[Any], frame: int, samples: int) -> list[float]:

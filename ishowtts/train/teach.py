@@ -39,8 +39,8 @@ Wave = npt.NDArray[np.float32]
 class Spoken:
     """What a teacher has read.
 
-    `samples` [N] at 24 kHz, `seconds` of each symbol, and `pitch` [T] in Hz, one value every `pitch_hop` samples, 0
-    where unvoiced.
+    `samples` [N] at 24 kHz, `seconds` of each symbol, and `pitch` [T] in Hz of the source, one value every `pitch_hop`
+    samples, at most `data.VOICED` where unvoiced.
     """
 
     samples: Wave

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/defaults.h"
 #include "base/base.h"
 #include "engine_rig.h"
 
@@ -88,7 +89,7 @@ static double goodput(const char *text, const char *other, double times) {
         next->deadline = deadline;
         offer(r, l, next);
         const double chunks = ceil((double)strlen(next->text) / 80);
-        offered += (int)chunks * next->nfe;
+        offered += (int)chunks * ISHOW_NFE_DEFAULT;
         while (offered > 10 * (fake_get(&r->model, &r->model.row_steps) - first) + 10 * 7 * 20) usleep(500);
     }
     for (int i = 0; i < l->kept; i++) {
@@ -98,7 +99,7 @@ static double goodput(const char *text, const char *other, double times) {
         const ishow_status status = engine_drain(l->held[i], NULL, &n, &error);
         ishow_utterance_timings(l->held[i], &timings);
         if (status == ISHOW_OK)
-            useful += timings.chunks * requests->nfe;
+            useful += timings.chunks * ISHOW_NFE_DEFAULT;
         else
             late++;
         ishow_utterance_free(l->held[i]);

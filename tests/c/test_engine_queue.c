@@ -125,7 +125,7 @@ static void waiting_work_counts_as_it_will_be_computed(void **state) {
     assert_true(ishow_utterance_progress(second) < 1);
     assert_int_equal(engine_drain(second, NULL, &n, NULL), ISHOW_OK);
     assert_int_equal(engine_drain(running, NULL, &n, NULL), ISHOW_OK);
-    assert_int_equal(r->model.both, both.nfe);
+    assert_int_equal(r->model.both, ISHOW_NFE_DEFAULT);
     ishow_utterance_free(running);
     ishow_utterance_free(second);
     ishow_utterance_free(first);

@@ -127,7 +127,7 @@ static void the_tables_are_consistent(void **state) {
         }
     }
     const ishow_request request = ishow_request_default();
-    assert_true(request.nfe == 7 && request.cfg == 2 && request.guidance_to == 1 && request.embedded_guidance == 1 &&
+    assert_true(request.nfe == 0 && request.cfg == 2 && request.guidance_to == 1 && request.embedded_guidance == 1 &&
                 request.sway == -1 && request.speed == 1);
     const ishow_engine_options options = ishow_engine_options_default();
     assert_true(options.queue_capacity == 64 && options.cache_bytes == 256 * 1024 * 1024 &&

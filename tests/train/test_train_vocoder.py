@@ -21,7 +21,7 @@ from ishowtts.train import generated, main, vocos
 from ishowtts.train.align import (
     SAMPLE_RATE,
 )
-from ishowtts.train.data import log_mel
+from ishowtts.train.data import Pitch, log_mel
 from ishowtts.train.loop import Options
 
 
@@ -120,6 +120,17 @@ def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monk
     for loss in ("pitch", "complex", "mel"):
         values = [value for name, value in rows if name == loss]
         assert values[-1] < values[0], loss
+
+
+def test_the_phase_of_a_teachers_pulses_goes_on_while_unvoiced() -> None:
+    """Its source counts the low values of unvoiced frames as well, so the phase behind them depends on them."""
+    hz = np.array([120] * 10 + [30] * 10 + [120] * 10, np.float32)
+    cycles, shown = Pitch(hz, 300, 0).at(30 * 300)
+    assert (shown[11 * 300 : 19 * 300] == 0).all() and (shown[1:2700] == 120).all() and (shown[6300:8700] == 120).all()
+    middles = np.arange(30) * 300 + 149
+    wanted = np.cumsum(hz.astype(np.float64) * 300 / SAMPLE_RATE)
+    away = (cycles[middles] - wanted + 0.5) % 1 - 0.5
+    assert np.abs(away).max() < 0.01
 
 
 @pytest.mark.usefixtures("small")

@@ -165,7 +165,7 @@ def test_signals_are_seen_while_waiting(engine: Engine) -> None:
         ({"text": "\N{GRINNING FACE} …"}, TextError, "EINVAL", "text"),
         ({"text": "a" * (_engine.DEFAULTS["max_text_chars"] + 1)}, TextError, "EINVAL", "text"),
         ({"text": TEXT, "voice": "nobody"}, VoiceError, "ENOTFOUND", "voice_id"),
-        ({"text": TEXT, "nfe": 0}, IshowError, "EINVAL", "nfe_step"),
+        ({"text": TEXT, "nfe": -1}, IshowError, "EINVAL", "nfe_step"),
         ({"text": TEXT, "nfe": 65}, IshowError, "EINVAL", "nfe_step"),
         ({"text": TEXT, "cfg": float("nan")}, IshowError, "EINVAL", "cfg_strength"),
         ({"text": TEXT, "speed": 9.0}, IshowError, "EINVAL", "speed"),
