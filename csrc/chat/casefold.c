@@ -6,6 +6,7 @@
 #include <utf8proc.h>
 
 #include "chat/chat_internal.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 
 /* Scripts in which a word without its accents is still the same word. */
@@ -82,11 +83,7 @@ char *fold_text(const char *text, size_t n) {
     return out;
 }
 
-uint64_t fold_hash(const char *folded) { /* FNV-1a */
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (const unsigned char *p = (const unsigned char *)folded; *p; p++) h = (h ^ *p) * UINT64_C(0x100000001b3);
-    return h;
-}
+uint64_t fold_hash(const char *folded) { return hash_more(HASH_START, folded, strlen(folded)); }
 
 int code_is_dense(uint32_t c) {
     return (c >= 0x0E00 && c < 0x1000) || (c >= 0x1000 && c < 0x10A0) || (c >= 0x1780 && c < 0x1800) ||

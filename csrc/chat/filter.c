@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/hash.h"
 #include "chat/banned.h"
 #include "chat/chat_internal.h"
 
@@ -137,11 +138,9 @@ static uint64_t id_hash(const char *platform, size_t n_platform, const char *cha
                         size_t n_id) {
     const char *parts[] = {platform, channel, id};
     const size_t sizes[] = {n_platform, n_channel, n_id};
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (int p = 0; p < 3; p++) {
-        for (size_t i = 0; i < sizes[p]; i++) h = (h ^ (unsigned char)parts[p][i]) * UINT64_C(0x100000001b3);
-        h = (h ^ 0xFF) * UINT64_C(0x100000001b3); /* a byte that does not occur in UTF-8, as separator */
-    }
+    uint64_t h = HASH_START;
+    for (int p = 0; p < 3; p++) /* the separator is a byte that does not occur in UTF-8 */
+        h = hash_more(hash_more(h, parts[p], sizes[p]), "\xFF", 1);
     return h ? h : 1;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "base/hash.h"
 #include "chat/chat_internal.h"
 #include "chat/language_ngrams.h"
 #include "chat/language_words.h"
@@ -46,9 +47,7 @@ static int place_of[COMMON]; /* of a listed language among the modelled ones; -1
 static pthread_once_t built = PTHREAD_ONCE_INIT;
 
 static slot *find(const char *word, size_t n) {
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)word[i]) * UINT64_C(0x100000001b3);
-    for (size_t i = h & (SLOTS - 1);; i = (i + 1) & (SLOTS - 1))
+    for (size_t i = hash_more(HASH_START, word, n) & (SLOTS - 1);; i = (i + 1) & (SLOTS - 1))
         if (!table[i].word || (table[i].n == n && !memcmp(table[i].word, word, n))) return &table[i];
 }
 

@@ -17,21 +17,20 @@ struct bus_subscription {
     bus_subscription *next;
     bus *bus;
     natsSubscription *of;
-    bus_handler handler;
-    void *self;
+    wire_inbox to;
 };
 
 struct bus {
     libnats nats;
     natsConnection *connection;
-    bus_subscription *subscriptions; /* under lock, like the next; freed by bus_close, as handlers may still run */
+    bus_subscription *subscriptions; /* under lock, like the next; freed by bus_close, as on_message may still run */
     bus_subscription *left;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int closing; /* atomic */
     void (*refused)(void *self);
     void *refused_self;
-    int open;  /* subscriptions whose handler may run; under lock */
+    int open;  /* subscriptions for which on_message may run; under lock */
     int ended; /* on_closed was called; under lock */
 };
 
@@ -72,7 +71,6 @@ static ishow_status load(libnats *out, ishow_error *error) {
         {"natsConnection_Subscribe", &out->subscribe},
         {"natsSubscription_SetOnCompleteCB", &out->on_complete},
         {"natsSubscription_Destroy", &out->unsubscribe},
-        {"natsMsg_GetSubject", &out->subject},
         {"natsMsg_GetData", &out->data},
         {"natsMsg_GetDataLength", &out->length},
         {"natsMsg_Destroy", &out->destroy_message},
@@ -110,7 +108,7 @@ static void on_connected(natsConnection *connection, void *self) {
     ishow_log(ISHOW_LOG_INFO, "cluster", "connected to NATS");
 }
 
-/* libnats connects again without limit, but not to a server that has twice refused this machine. */
+/* libnats reconnects without limit, but not to a server that has refused this machine twice. */
 static void on_closed(natsConnection *connection, void *self) {
     bus *b = self;
     (void)connection;
@@ -163,8 +161,7 @@ static unsigned configure(bus *b, natsOptions *o, const ishow_cluster_options *c
     return nats->options_closed(o, on_closed, b);
 }
 
-/* What of the configuration to look at when NATS ends the connection for a reason that will not pass by itself; NULL:
- * it may pass. */
+/* The setting to check when NATS ends the connection for a reason that will not go away; NULL: it may go away. */
 static const char *blame(unsigned bad, const ishow_cluster_options *c) {
     switch (bad) {
     case LIBNATS_AUTH_FAILED:
@@ -179,7 +176,7 @@ static const char *blame(unsigned bad, const ishow_cluster_options *c) {
     }
 }
 
-/* Once for an answer that is an error, then without limit where nobody answers. */
+/* One attempt, whose error may be final; then attempts without limit. */
 static ishow_status connect(bus *b, natsOptions *o, const ishow_cluster_options *options, ishow_error *error) {
     unsigned bad = b->nats.connect(&b->connection, o);
     if (!bad) {
@@ -236,7 +233,7 @@ static void on_message(natsConnection *connection, natsSubscription *of, natsMsg
     const libnats *nats = &s->bus->nats;
     (void)connection, (void)of;
     const int n = nats->length(message);
-    s->handler(s->self, nats->subject(message), nats->data(message), n > 0 ? (size_t)n : 0);
+    wire_deliver(s->to, nats->data(message), n > 0 ? (size_t)n : 0);
     nats->destroy_message(message);
 }
 
@@ -248,11 +245,10 @@ static void on_complete(void *self) {
     pthread_mutex_unlock(&b->lock);
 }
 
-ishow_status bus_subscribe(bus *b, const char *subject, bus_handler handler, void *self, bus_subscription **out,
-                           ishow_error *error) {
+ishow_status bus_subscribe(bus *b, const char *subject, wire_inbox to, bus_subscription **out, ishow_error *error) {
     bus_subscription *s = calloc(1, sizeof *s);
     if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a subscription");
-    *s = (bus_subscription){.bus = b, .handler = handler, .self = self};
+    *s = (bus_subscription){.bus = b, .to = to};
     unsigned bad = b->nats.subscribe(&s->of, b->connection, subject, on_message, s);
     if (bad) {
         free(s);

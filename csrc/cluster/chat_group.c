@@ -1,4 +1,4 @@
-/* See chat_group.h. One thread holds the leases and handles all messages. */
+/* See chat_group.h: requests between gateways, and the thread that holds the leases and handles all messages. */
 #include "cluster/chat_group.h"
 
 #include <stdio.h>
@@ -6,14 +6,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "cluster/labels.h"
 #include "cluster/rooms.h"
 
 static const double TURN_SECONDS = 0.1;
 static const double ANSWER_SECONDS = 10;
-static const double MOVED_SECONDS = 0.1; /* after which the new leading gateway of a chat is asked */
-static const double UNLED_SECONDS = 3;   /* for which a chat is waited for that nobody leads */
+static const double MOVED_SECONDS = 0.1; /* after which the new leader of a chat is asked */
+static const double UNLED_SECONDS = 3;   /* for which a request waits for a leader */
 
 size_t ishow_chat_group_leads(chat_group *g) {
     size_t n = 0;
@@ -40,7 +41,7 @@ void ishow_chat_group_listen(chat_group *g, size_t chat) {
 
 typedef struct reply { /* to a gateway that asked */
     chat_group *group;
-    int missing; /* atomic: parts of it that are not known yet */
+    int missing; /* atomic: number of parts that are not known yet */
     char to[WIRE_ID + 1];
     uint64_t number;
     int status, moved;
@@ -48,7 +49,7 @@ typedef struct reply { /* to a gateway that asked */
     fault fault;
 } reply;
 
-/* One part more is known. */
+/* One more part is known; sends the reply after the last one. */
 static void complete(reply *r) {
     chat_group *g = r->group;
     char subject[WIRE_SUBJECT];
@@ -75,7 +76,7 @@ static void on_durable(void *user, ishow_status status) {
     complete(r);
 }
 
-/* A request of a gateway that follows. */
+/* Handles a request of a gateway that does not lead. */
 static void serve(chat_group *g, const json_t *head, const unsigned char *bytes, size_t n) {
     const char *verb = wire_text(head, "verb");
     fault f = {0};
@@ -83,7 +84,7 @@ static void serve(chat_group *g, const json_t *head, const unsigned char *bytes,
     reply *r = calloc(1, sizeof *r);
     if (!r) return; /* the other gateway times out */
     r->group = g;
-    r->missing = 2; /* what the chat says, and that the message is durable */
+    r->missing = 2; /* the answer of the chat, and whether the message is durable */
     snprintf(r->to, sizeof r->to, "%s", wire_text(head, "from"));
     r->number = wire_whole(head, "number");
     room *of = group_room(g, head);
@@ -113,7 +114,7 @@ static void take_answer(chat_group *g, const json_t *head, const unsigned char *
     pthread_mutex_unlock(&g->lock);
 }
 
-/* With the lock. Asks the leading gateway and waits, until another one leads; status 0: it does not answer. */
+/* With the lock. Asks the leader and waits for its answer, or until another gateway leads; status 0: no answer. */
 static void ask_once(room *r, question *q, const char *verb, const char *body, size_t n, const struct timespec *until) {
     chat_group *g = r->group;
     char subject[WIRE_SUBJECT], asked[WIRE_ID + 1];
@@ -136,7 +137,7 @@ static void ask_once(room *r, question *q, const char *verb, const char *body, s
     *at = q->next;
 }
 
-/* The other side of serve: chat_leader's ask. While a chat goes from one gateway to another, the next one is asked. */
+/* chat_leader's ask; the leader's side is serve. While a chat moves to another gateway, that one is asked next. */
 static int ask(void *self, const char *verb, const char *body, size_t n, ishow_buffer *out, fault *f) {
     room *r = self;
     chat_group *g = r->group;
@@ -198,7 +199,7 @@ static void *group_main(void *self) {
         wire_event *events = wire_take(&g->events);
         stopping = g->stopping;
         pthread_mutex_unlock(&g->lock);
-        hearing_look(g, woken); /* before a request goes out whose events are to be heard */
+        hearing_look(g, woken); /* subscribes before a request is sent whose events are to be received */
         group_send(g);
         for (wire_event *e = events, *next; e; e = next) {
             next = e->next;
@@ -233,7 +234,11 @@ ishow_status ishow_chat_group_open(chat_group **out, const ishow_cluster_options
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a shared chat");
     }
     g->n_rooms = options->n_chats;
-    for (size_t i = 0; i < g->n_rooms; i++) room_open(&g->rooms[i], g, options->chats[i]);
+    g->names = HASH_START;
+    for (size_t i = 0; i < g->n_rooms; i++) {
+        room_open(&g->rooms[i], g, options->chats[i]);
+        g->names = hash_more(g->names, options->chats[i], strlen(options->chats[i]) + 1);
+    }
     pthread_mutex_init(&g->lock, NULL);
     ishow_condition_init(&g->changed);
     ishow_condition_init(&g->answered);
@@ -241,8 +246,8 @@ ishow_status ishow_chat_group_open(chat_group **out, const ishow_cluster_options
     wire_subject(subject, g->id);
     snprintf(client, sizeof client, "ishowtts chat %.64s", g->name);
     ishow_status status = bus_open(&g->bus, options, client, error);
-    if (!status) status = bus_subscribe(g->bus, subject, hearing_on_event, g, NULL, error);
-    if (!status) status = bus_subscribe(g->bus, WIRE_CHATS, hearing_on_event, g, NULL, error);
+    if (!status) status = bus_subscribe(g->bus, subject, group_inbox(g), NULL, error);
+    if (!status) status = bus_subscribe(g->bus, WIRE_CHATS, group_inbox(g), NULL, error);
     if (status)
         ishow_chat_group_free(g);
     else

@@ -1,4 +1,4 @@
-/* See chat_journal.h. One thread writes what is asked, in order, and tries again until NATS has acknowledged it. */
+/* See chat_journal.h. One thread writes the changes in order, each again and again until NATS has acknowledged it. */
 #include "cluster/chat_journal.h"
 
 #include <jansson.h>
@@ -40,11 +40,11 @@ struct chat_journal {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     note *first, **last;  /* under the lock, like the next four */
-    int loading;          /* nothing is written */
+    int loading;          /* nothing is written meanwhile */
     int gave_up;          /* nothing is written any more */
-    int hurried, closing; /* the same from `until` on; closing: the thread ends after its work */
+    int hurried, closing; /* the same from `until` on; closing: the thread ends after the last change */
     double until;
-    /* the thread's own, and load's before it has work */
+    /* used by the thread, and by load while the thread waits */
     json_t *records, *voices, *muted;
     int changed_voices, changed_muted;
 };
@@ -57,7 +57,7 @@ static ishow_status request(chat_journal *j, const char *subject, const void *da
     return bus_request(j->bus, subject, data, n, answer, error);
 }
 
-/* A request whose answer is JSON, which may be an error. */
+/* A request whose answer is JSON, perhaps an error. */
 static ishow_status order(chat_journal *j, const char *subject, const void *data, size_t n, json_t **out,
                           ishow_error *error) {
     ishow_buffer answer = {0};
@@ -65,8 +65,8 @@ static ishow_status order(chat_journal *j, const char *subject, const void *data
     json_t *all = status ? NULL : json_loadb((const char *)answer.data, answer.n, 0, NULL);
     const json_t *fault = json_object_get(all, "error");
     if (!status && (!all || fault))
-        status = ishow_fail(error, ISHOW_EIO, "cluster", "The chat's journal: NATS says %s.",
-                            fault ? wire_text(fault, "description") : "what is no JSON");
+        status = ishow_fail(error, ISHOW_EIO, "cluster", "The chat's journal: NATS answers %s.",
+                            fault ? wire_text(fault, "description") : "something that is not JSON");
     ishow_buffer_free(&answer);
     if (out && !status)
         *out = all;
@@ -88,7 +88,7 @@ static ishow_status make_stream(chat_journal *j, int copies, ishow_error *error)
 static ishow_status open_stream(chat_journal *j, ishow_error *error) {
     ishow_error why = {0};
     if (!order(j, "$JS.API.STREAM.INFO." STREAM, NULL, 0, NULL, &why)) return ISHOW_OK;
-    if (!make_stream(j, 3, &why)) return ISHOW_OK; /* three copies, where there are as many servers */
+    if (!make_stream(j, 3, &why)) return ISHOW_OK; /* three replicas, if there are as many servers */
     return make_stream(j, 1, error);
 }
 
@@ -101,7 +101,7 @@ static void note_free(note *n) {
 }
 
 static void remember(json_t *of, const char *viewer, json_t *value) {
-    json_object_del(of, viewer); /* the newest is the last */
+    json_object_del(of, viewer); /* so that the newest is the last */
     json_object_set_new(of, viewer, value);
     if (json_object_size(of) > VIEWERS_KEPT) json_object_del(of, json_object_iter_key(json_object_iter(of)));
 }
@@ -120,7 +120,7 @@ static ishow_status write_record(chat_journal *j, uint64_t number, int marked, i
     ishow_buffer value = {0};
     snprintf(key, sizeof key, "%llu", (unsigned long long)number);
     const char *record = json_string_value(json_object_get(j->records, key));
-    if (!record) return ISHOW_OK; /* it has ended */
+    if (!record) return ISHOW_OK; /* the message has ended */
     snprintf(subject, sizeof subject, "%sm.%s", j->place, key);
     ishow_buffer_text(&value, marked ? "1" : "0");
     ishow_buffer_text(&value, record);
@@ -139,7 +139,7 @@ static ishow_status drop_record(chat_journal *j, uint64_t number, ishow_error *e
     return status;
 }
 
-/* May run again for the same note, which is harmless. */
+/* Repeating it for the same note is harmless. */
 static ishow_status write_note(chat_journal *j, const note *n, ishow_error *error) {
     char key[24];
     switch (n->kind) {
@@ -170,10 +170,10 @@ static ishow_status write_note(chat_journal *j, const note *n, ishow_error *erro
     return ISHOW_OK;
 }
 
-/* With the lock. Nothing is written any more. */
+/* With the lock. 1: nothing is written any more. */
 static int is_over(const chat_journal *j) { return j->gave_up || (j->hurried && ishow_now() >= j->until); }
 
-/* With the lock. Whether a write that failed is tried again, after a moment. */
+/* With the lock. 1, after a pause: a write that failed is to be repeated. */
 static int wait_again(chat_journal *j) {
     struct timespec until;
     if (is_over(j)) return 0;
@@ -248,7 +248,7 @@ static void sync_all(void *self, void (*done)(void *user, uint64_t ticket, ishow
     add(self, NOTE_SYNC, ticket, NULL, NULL, done, user);
 }
 
-/* The newest message of a subject; empty where there is none. */
+/* The newest message of a subject; empty when there is none. */
 static ishow_status read_subject(chat_journal *j, const char *name, ishow_buffer *out, ishow_error *error) {
     char direct[PLACE + 64];
     snprintf(direct, sizeof direct, "$JS.API.DIRECT.GET." STREAM ".%s%s", j->place, name);
@@ -303,7 +303,7 @@ static ishow_status load_messages(chat_journal *j, const json_t *subjects,
     return status;
 }
 
-/* While it loads, the journal's thread, which uses the same objects, waits. */
+/* The journal's thread, which uses the same objects, waits during a load. */
 static void set_loading(chat_journal *j, int loading) {
     pthread_mutex_lock(&j->lock);
     j->loading = loading;

@@ -8,16 +8,36 @@
 #include "base/base.h"
 #include "cluster/labels.h"
 
-int directory_suits(const directory *d, const peer *p) {
-    return p->understood && !strcmp(p->model.content_hash, d->model.content_hash) &&
-           p->model.sample_rate == d->model.sample_rate && labels_carry(json_object_get(p->beat, "labels"), d->wanted);
+enum { READY, LEAVING, OTHER_LABELS, OTHER_MODEL, OTHER_PROTOCOL };
+const char *const directory_states[] = {[READY] = "ready",
+                                        [LEAVING] = "leaving",
+                                        [OTHER_LABELS] = "other labels",
+                                        [OTHER_MODEL] = "other model",
+                                        [OTHER_PROTOCOL] = "other protocol"};
+
+static int has_labels(const directory *d, const peer *p) {
+    return labels_carry(json_object_get(p->beat, "labels"), d->wanted);
 }
 
-/* The model is that of the first worker; when none with it is left, that of the next. */
+static int has_model(const directory *d, const peer *p) {
+    return !strcmp(p->model.content_hash, d->model.content_hash) && p->model.sample_rate == d->model.sample_rate;
+}
+
+int directory_suits(const directory *d, const peer *p) { return p->understood && has_labels(d, p) && has_model(d, p); }
+
+const char *directory_state(const directory *d, const peer *p) {
+    return directory_states[!p->understood      ? OTHER_PROTOCOL
+                            : p->leaving        ? LEAVING
+                            : !has_labels(d, p) ? OTHER_LABELS
+                            : !has_model(d, p)  ? OTHER_MODEL
+                                                : READY];
+}
+
+/* The model is that of the first worker; when no worker with it is left, that of the next. */
 static void settle_model(directory *d) {
     const peer *first = NULL;
     for (const peer *p = d->peers; p; p = p->next) {
-        if (!p->understood || !labels_carry(json_object_get(p->beat, "labels"), d->wanted)) continue;
+        if (!p->understood || !has_labels(d, p)) continue;
         if (d->known && directory_suits(d, p)) return;
         if (!first) first = p;
     }
@@ -36,7 +56,7 @@ static void remove_peer(directory *d, peer **at, const char *why) {
     settle_model(d);
 }
 
-/* Numbers that are left out are 1. */
+/* A number that is left out is 1. */
 static int number_of(const json_t *beat, const char *key) {
     return json_object_get(beat, key) ? (int)wire_whole(beat, key) : 1;
 }
@@ -141,7 +161,7 @@ peer *directory_choose(directory *d, const char *voice, const char *version, int
         n_peers++;
         if (p->rate > 0) sum += p->rate, n++;
     }
-    const double usual = n ? sum / (double)n : 1; /* of one that has not spoken yet */
+    const double usual = n ? sum / (double)n : 1; /* of a worker that has not synthesised yet */
     peer *p = d->peers;
     for (size_t skip = n_peers ? d->turn++ % n_peers : 0; skip; skip--) p = p->next;
     for (size_t seen = 0; seen < n_peers; seen++, p = p->next ? p->next : d->peers) {

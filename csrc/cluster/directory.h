@@ -11,28 +11,31 @@ typedef struct peer {
     json_t *beat; /* the last; owned */
     ishow_model_info model;
     double heard, rate, busy;
-    double others; /* work that it does for other gateways */
+    double others; /* its outstanding work for other gateways */
     double mine;   /* and for this one: set by the owner before it chooses */
     int leaving, protocol;
-    int understood; /* its protocol is one that this build works with, and the reverse */
+    int understood; /* this build works with its protocol, and it with that of this build */
 } peer;
 
 typedef struct directory {
     peer *peers;    /* in order of arrival */
     json_t *wanted; /* labels that a worker must carry; owned */
-    int known;      /* model is */
+    int known;      /* model is set */
     ishow_model_info model;
     double busy;   /* seconds that an average worker has been busy, since the first was heard */
     unsigned turn; /* among workers that would finish at the same time, such as idle ones, each is chosen in turn */
 } directory;
 
-/* Takes beat over. 1: a worker was added or removed. */
+/* Takes beat. 1: a worker was added or removed. */
 int directory_hear(directory *d, json_t *beat, const char *own_id, double now);
 int directory_forget(directory *d, double now); /* removes the silent ones; 1: there were some */
 peer *directory_find(directory *d, const char *id);
 
 /* Whether the protocol, the model and the labels of a worker suit. */
 int directory_suits(const directory *d, const peer *p);
+/* "ready", or the first reason why new utterances are not given to it, as the HTTP API names them. */
+const char *directory_state(const directory *d, const peer *p);
+extern const char *const directory_states[5]; /* all of them */
 
 /* The worker that would finish the speech first: its outstanding work plus `work`, divided by its measured rate, and
  * the time to load a shared voice that it has not loaded. voice: of a worker's own, or NULL; version: of a shared

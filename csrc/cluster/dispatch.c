@@ -131,7 +131,7 @@ static void take_end(gateway *g, call *u, const json_t *head, double now) {
         put_back(g, u, refused ? "is refused" : "is given up", now);
         return;
     }
-    if (error.status == ISHOW_ETIMEOUT) late(u, &error); /* by the worker's clock */
+    if (error.status == ISHOW_ETIMEOUT) late(u, &error); /* the worker has noticed it first */
     call_end(g, u, error.status, &error);
 }
 

@@ -15,15 +15,6 @@ static gateway *of(ishow_engine *engine) { return (gateway *)(void *)engine; }
 
 /* ---- the thread ---- */
 
-static void on_event(void *self, const char *subject, const void *data, size_t n) {
-    gateway *g = self;
-    (void)subject;
-    pthread_mutex_lock(&g->lock);
-    wire_push(&g->events, data, n);
-    pthread_cond_signal(&g->changed);
-    pthread_mutex_unlock(&g->lock);
-}
-
 /* The lock is held. */
 static void handle(gateway *g, const wire_event *e) {
     const unsigned char *bytes;
@@ -37,7 +28,7 @@ static void handle(gateway *g, const wire_event *e) {
     else if (!strcmp(type, "gateway"))
         neighbours_hear(g, head, ishow_now());
     else if (!strcmp(type, "leave")) {
-        ishow_log(ISHOW_LOG_INFO, "cluster", "told to leave");
+        ishow_log(ISHOW_LOG_INFO, "cluster", "asked to leave");
         if (g->leave) g->leave(g->leave_self);
     } else if (head)
         dispatch_event(g, head, bytes, n);
@@ -196,11 +187,12 @@ ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluster_options 
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a gateway could not be had.");
         goto done;
     }
+    const wire_inbox inbox = {.events = &g->events, .lock = &g->lock, .changed = &g->changed};
     snprintf(client, sizeof client, "ishowtts gateway %.64s", g->name);
     if ((status = bus_open(&g->bus, options, client, error)) ||
-        (status = bus_subscribe(g->bus, subject, on_event, g, NULL, error)) ||
-        (status = bus_subscribe(g->bus, WIRE_WORKERS, on_event, g, NULL, error)) ||
-        (status = bus_subscribe(g->bus, WIRE_GATEWAYS, on_event, g, NULL, error)))
+        (status = bus_subscribe(g->bus, subject, inbox, NULL, error)) ||
+        (status = bus_subscribe(g->bus, WIRE_WORKERS, inbox, NULL, error)) ||
+        (status = bus_subscribe(g->bus, WIRE_GATEWAYS, inbox, NULL, error)))
         goto done;
     if ((status = sharing_open(g, error))) goto done;
     if (pthread_create(&g->thread, NULL, gateway_main, g))
@@ -233,14 +225,10 @@ static json_t *describe(const gateway *g, const peer *p, double now) {
             here++;
             work += u->share * (1 - u->progress);
         }
-    const char *state = !p->understood                      ? "other protocol"
-                        : p->leaving                        ? "leaving"
-                        : directory_suits(&g->directory, p) ? "ready"
-                                                            : "other model";
     json_t *all = json_object();
     json_add(&all, "id", json_string(p->id));
     json_add(&all, "name", json_string(wire_text(p->beat, "name")));
-    json_add(&all, "state", json_string(state));
+    json_add(&all, "state", json_string(directory_state(&g->directory, p)));
     json_add(&all, "version", json_string(wire_text(p->beat, "version")));
     json_add(&all, "model", json_string(p->model.name));
     json_add(&all, "precision", json_string(p->model.precision));
@@ -304,20 +292,18 @@ ishow_status ishow_gateway_drain(ishow_engine *engine, const char *worker, ishow
 
 void ishow_gateway_metrics(ishow_engine *engine, ishow_buffer *out) {
     gateway *g = of(engine);
-    size_t ready = 0, leaving = 0, other = 0, unknown = 0;
     pthread_mutex_lock(&g->lock);
-    for (const peer *p = g->directory.peers; p; p = p->next)
-        ++*(!p->understood ? &unknown : p->leaving ? &leaving : directory_suits(&g->directory, p) ? &ready : &other);
-    prometheus_head(out, "cluster_workers", "gauge", "Workers that are there.");
-    ishow_buffer_format(out,
-                        "ishowtts_cluster_workers{state=\"ready\"} %zu\nishowtts_cluster_workers{state=\"leaving\"} "
-                        "%zu\nishowtts_cluster_workers{state=\"other model\"} "
-                        "%zu\nishowtts_cluster_workers{state=\"other protocol\"} %zu\n",
-                        ready, leaving, other, unknown);
+    prometheus_head(out, "cluster_workers", "gauge", "Workers from which beats are received.");
+    for (size_t i = 0; i < sizeof directory_states / sizeof *directory_states; i++) {
+        size_t n = 0;
+        for (const peer *p = g->directory.peers; p; p = p->next)
+            n += directory_state(&g->directory, p) == directory_states[i];
+        ishow_buffer_format(out, "ishowtts_cluster_workers{state=\"%s\"} %zu\n", directory_states[i], n);
+    }
     prometheus_one(out, "cluster_connected", "gauge", "1 while NATS is reached.", bus_connected(g->bus));
     prometheus_one(out, "cluster_dispatched_total", "counter", "Times an utterance was given to a worker.",
                    (double)g->dispatched);
-    prometheus_one(out, "cluster_moved_total", "counter", "Those of utterances that another worker had.",
+    prometheus_one(out, "cluster_moved_total", "counter", "Those of utterances that another worker had begun.",
                    (double)g->moved);
     prometheus_one(out, "cluster_refused_total", "counter", "Utterances that a worker refused.", (double)g->refused);
     pthread_mutex_unlock(&g->lock);

@@ -1,5 +1,5 @@
-/* What the leading gateway of a chat publishes, and what the others hear of it: as long as a gateway has listeners of a
- * chat that another one leads, it is subscribed to that chat's subject. */
+/* Events of a chat, from its leader to the other gateways. A gateway subscribes to the subject of a chat that another
+ * one leads only while it has listeners of that chat. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,18 +7,9 @@
 #include "base/json.h"
 #include "cluster/rooms.h"
 
-static const double LOOK_SECONDS = 0.1;  /* between two looks for listeners */
-static const double LINGER_SECONDS = 60; /* for which a chat is heard after its last listener has left */
-static const double JOIN_SECONDS = 1;    /* for which what plays is waited for */
-
-void hearing_on_event(void *self, const char *subject, const void *data, size_t n) {
-    chat_group *g = self;
-    (void)subject;
-    pthread_mutex_lock(&g->lock);
-    wire_push(&g->events, data, n);
-    pthread_cond_signal(&g->changed);
-    pthread_mutex_unlock(&g->lock);
-}
+static const double LOOK_SECONDS = 0.1;  /* between two checks for listeners */
+static const double LINGER_SECONDS = 60; /* for which a subscription outlasts the last listener */
+static const double JOIN_SECONDS = 1;    /* for which the current state is waited for */
 
 static json_t *event_of(const room *r, const ishow_chat_published *p) {
     json_t *head = json_pack("{s:s, s:s, s:s}", "type", "event", "from", r->group->id, "chat", r->name);
@@ -37,7 +28,7 @@ void hearing_publish(void *self, const ishow_chat_published *p) {
     pthread_mutex_unlock(&g->lock);
 }
 
-/* In one message, so that nothing comes between the two. */
+/* State and start in one message, so that no other event can come between them. */
 static void publish_now(void *self, const char *state, const char *start) {
     room *r = self;
     chat_group *g = r->group;
@@ -103,7 +94,7 @@ void hearing_end(room *r) {
 static int begin(room *r, int caught_up) {
     chat_group *g = r->group;
     ishow_error error = {0};
-    if (bus_subscribe(g->bus, r->subject, hearing_on_event, g, &r->subscription, &error)) {
+    if (bus_subscribe(g->bus, r->subject, group_inbox(g), &r->subscription, &error)) {
         ishow_log(ISHOW_LOG_ERROR, "cluster", "the chat %s is not heard: %s", r->name, error.message);
         return 0;
     }
@@ -134,7 +125,7 @@ static void look_at(room *r, double now) {
     if (!r->joined)
         ask_for_now(r, now);
     else if (now - r->joined > JOIN_SECONDS)
-        r->caught_up = 1; /* the leading one is of a build that does not answer: what it publishes next is heard */
+        r->caught_up = 1; /* the leader's build does not answer this: later events are enough */
 }
 
 void hearing_look(chat_group *g, int woken) {

@@ -1,4 +1,4 @@
-/* Names and labels of machines, as the configuration gives them. */
+/* Name and labels of a machine, as configured. */
 #ifndef ISHOW_CLUSTER_LABELS_H
 #define ISHOW_CLUSTER_LABELS_H
 

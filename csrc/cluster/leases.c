@@ -1,6 +1,6 @@
-/* Who leads which chat. A lease is a value of JetStream that its holder renews; one that has not changed for
- * LEASE_SECONDS may be taken by writing over exactly that revision, which only one gateway can do. Gateways tell one
- * another in beats which leases they have just renewed, so that the others need not read them. */
+/* Which gateway leads which chat. A lease is a value in JetStream that its holder rewrites again and again. One that
+ * has not changed for LEASE_SECONDS may be taken by writing over exactly that revision, which only one gateway can do.
+ * Beats name the leases that a gateway has just renewed, so that the others need not read them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,19 +10,41 @@
 #include "cluster/shared.h"
 
 static const double RENEW_SECONDS = 0.3;  /* between two writes of a lease */
-static const double LEASE_SECONDS = 2;    /* of an unchanged lease after which another one takes it */
-static const double BEAT_SECONDS = 0.5;   /* without a beat a lease is read */
-static const double CHOSEN_SECONDS = 0.7; /* for which the least loaded gateway is waited for */
-static const double SETTLE_SECONDS = 3;   /* of a life of a gateway before a chat is handed over to it */
-static const double HAND_SECONDS = 1.5;   /* between two chats that are handed over, in which its load becomes known */
+static const double LEASE_SECONDS = 2;    /* without a change, after which another gateway may take a lease */
+static const double BEAT_SECONDS = 0.5;   /* without a beat, after which a lease is read */
+static const double CHOSEN_SECONDS = 0.7; /* for which a free lease is left to the gateway that leads the fewest */
+static const double SETTLE_SECONDS = 3;   /* after which a new gateway may be handed a chat */
+static const double HAND_SECONDS = 1.5;   /* between two hand-overs, so that beats show the effect of the first */
+
+/* The newest lease; NULL when there is none. */
+static ishow_status get_lease(room *r, json_t **out, uint64_t *revision) {
+    ishow_error error = {0};
+    ishow_buffer text = {0};
+    const ishow_status status = bucket_get(r->group->bucket, r->lease_key, &text, revision, &error);
+    *out = status ? NULL : json_loadb((const char *)text.data, text.n, 0, NULL);
+    ishow_buffer_free(&text);
+    return status;
+}
+
+/* 1: the newest revision is one that this gateway has written; its acknowledgement was lost. */
+static int adopt_own(room *r) {
+    json_t *lease;
+    uint64_t revision;
+    const int own = !get_lease(r, &lease, &revision) && !strcmp(wire_text(lease, "id"), r->group->id);
+    if (own) r->revision = revision;
+    json_decref(lease);
+    return own;
+}
 
 static ishow_status write_lease(room *r, ishow_error *error) {
     chat_group *g = r->group;
     const double now = ishow_now();
     json_t *lease = json_pack("{s:s, s:s}", "id", g->id, "name", g->name);
     char *text = lease ? json_dumps(lease, JSON_COMPACT) : NULL;
-    const ishow_status status = text ? bucket_update(g->bucket, r->lease_key, text, strlen(text), &r->revision, error)
-                                     : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a lease");
+    ishow_status status = text ? bucket_update(g->bucket, r->lease_key, text, strlen(text), &r->revision, error)
+                               : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a lease");
+    if (status == ISHOW_EBUSY && adopt_own(r))
+        status = bucket_update(g->bucket, r->lease_key, text, strlen(text), &r->revision, error);
     free(text);
     json_decref(lease);
     if (status) return status;
@@ -44,12 +66,12 @@ static void set_leader(room *r, const char *id, const char *name) {
         ishow_log(ISHOW_LOG_INFO, "cluster", "the gateway %s leads the chat %s", name, r->name);
 }
 
-/* The chat follows from now on, and its journal is closed. */
+/* Makes the chat follow, and closes its journal. */
 static void cease(room *r) {
     chat_group *g = r->group;
     ishow_error error = {0};
     hearing_continue(r);
-    chat_journal_hurry(r->journal); /* this thread, which renews leases, waits for it */
+    chat_journal_hurry(r->journal); /* this thread, which renews the other leases, waits for it */
     if (ishow_chat_service_follow(r->service, &error)) ishow_log(ISHOW_LOG_ERROR, "cluster", "%s", error.message);
     chat_journal_free(r->journal);
     r->journal = NULL;
@@ -68,7 +90,7 @@ static void lose(room *r, const char *why) {
     cease(r);
 }
 
-/* ---- sources that were started over HTTP, which the next one joins as well ---- */
+/* ---- sources that were started over HTTP, which the next leader starts as well ---- */
 
 static void keep_sources(room *r) {
     char *now = ishow_chat_service_sources(r->service);
@@ -90,10 +112,10 @@ static void join_sources(room *r) {
     r->sources = NULL;
 }
 
-/* ---- lead, give back ---- */
+/* ---- leading ---- */
 
 static int may_write(void *self) {
-    static const double FENCE_SECONDS = 1.5; /* after its last write, the leading one writes no journal */
+    static const double FENCE_SECONDS = 1.5; /* after its last renewal, less than LEASE_SECONDS: no writes any more */
     room *r = self;
     pthread_mutex_lock(&r->group->lock);
     const int may = r->leads && ishow_now() - r->renewed < FENCE_SECONDS;
@@ -109,7 +131,7 @@ static void lead(room *r) {
         return;
     }
     hearing_end(r);
-    set_leader(r, "", ""); /* until it can be asked */
+    set_leader(r, "", ""); /* until it can answer requests */
     pthread_mutex_lock(&g->lock);
     r->leads = 1;
     pthread_mutex_unlock(&g->lock);
@@ -127,7 +149,7 @@ static void lead(room *r) {
 static void give_back(room *r) {
     keep_sources(r);
     cease(r);
-    group_send(r->group); /* the end of the clip that was cut off */
+    group_send(r->group); /* the end of a clip that was cut off */
     bucket_drop(r->group->bucket, r->lease_key, NULL);
     r->revision = 0;
 }
@@ -154,7 +176,7 @@ void leases_give_back(chat_group *g) {
     }
 }
 
-/* ---- the others ---- */
+/* ---- beats ---- */
 
 static size_t count_led(chat_group *g) {
     size_t n = 0;
@@ -170,6 +192,7 @@ static void beat(chat_group *g) {
     json_t *head = json_pack("{s:s, s:s, s:s}", "type", "leads", "id", g->id, "name", g->name);
     json_add(&head, "state", json_string(g->stopping ? "leaving" : "ready"));
     json_add(&head, "leads", leads);
+    json_add(&head, "names", wire_u64(g->names));
     group_post(g, WIRE_CHATS, head, NULL, 0);
     pthread_mutex_unlock(&g->lock);
 }
@@ -191,8 +214,13 @@ void leases_hear(chat_group *g, const json_t *beat) {
     const json_t *leads = json_object_get(beat, "leads");
     fellow *f = strlen(id) == WIRE_ID && strcmp(id, g->id) ? fellow_of(g, id, now) : NULL;
     if (!f) return;
+    const int same = !json_object_get(beat, "names") || wire_whole(beat, "names") == g->names;
+    if (!f->heard && !same)
+        ishow_log(ISHOW_LOG_WARN, "cluster",
+                  "cluster.chats of the gateway %s differ from those of this one: no chat is handed over to it",
+                  wire_text(beat, "name"));
     f->heard = now;
-    f->ready = !strcmp(wire_text(beat, "state"), "ready");
+    f->ready = same && !strcmp(wire_text(beat, "state"), "ready");
     f->leads = json_object_size(leads);
     for (room *r = g->rooms; r < g->rooms + g->n_rooms; r++) {
         const uint64_t revision = wire_whole(leads, r->name);
@@ -212,7 +240,7 @@ static void forget_silent(chat_group *g, double now) {
             i++;
 }
 
-/* The least loaded gateway that stays, NULL: this one. led: by this one. */
+/* The gateway that leads the fewest chats and can take one more, NULL: this one. led: number that this one leads. */
 static fellow *least_loaded(chat_group *g, size_t led) {
     fellow *least = NULL;
     size_t n = led;
@@ -229,11 +257,9 @@ static fellow *least_loaded(chat_group *g, size_t led) {
 /* ---- leases of others ---- */
 
 static void read_lease(room *r, double now) {
-    ishow_error error = {0};
+    json_t *lease;
     uint64_t revision;
-    ishow_buffer text = {0};
-    const ishow_status status = bucket_get(r->group->bucket, r->lease_key, &text, &revision, &error);
-    json_t *lease = status ? NULL : json_loadb((const char *)text.data, text.n, 0, NULL);
+    const ishow_status status = get_lease(r, &lease, &revision);
     if (status && status != ISHOW_ENOTFOUND) {
         r->seen = now;
     } else if (status) {
@@ -245,10 +271,9 @@ static void read_lease(room *r, double now) {
         set_leader(r, wire_text(lease, "id"), wire_text(lease, "name"));
     }
     json_decref(lease);
-    ishow_buffer_free(&text);
 }
 
-/* Takes the lease of a chat that nobody leads, if this gateway is the one that should. led: chats that this gateway
+/* Takes the lease of a chat without a leader, if this gateway is the one that should. led: number of chats that it
  * leads. */
 static void look_at(room *r, size_t led) {
     chat_group *g = r->group;
@@ -262,13 +287,13 @@ static void look_at(room *r, size_t led) {
     if (!r->free_at) r->free_at = now;
     fellow *chosen = least_loaded(g, led);
     if (chosen && now - r->free_at < CHOSEN_SECONDS) {
-        chosen->leads++; /* until its next beat says so */
+        chosen->leads++; /* its next beat has the true number */
         return;
     }
     if (!write_lease(r, NULL)) lead(r);
 }
 
-/* One chat goes from this gateway to one that leads fewer, between two clips. */
+/* Hands one chat over to a gateway that leads fewer, between two clips. */
 static void even_out(chat_group *g, double now) {
     if (!g->handing && now - g->handed > HAND_SECONDS) {
         const size_t led = count_led(g);
@@ -288,7 +313,7 @@ void leases_look(chat_group *g) {
     const double now = ishow_now();
     if (now - g->looked < RENEW_SECONDS) return;
     g->looked = now;
-    if (!bus_connected(g->bus)) { /* silence means nothing */
+    if (!bus_connected(g->bus)) { /* silence says nothing about other gateways */
         for (room *r = g->rooms; r < g->rooms + g->n_rooms; r++) r->seen = now;
         for (fellow *f = g->fellows; f < g->fellows + g->n_fellows; f++) f->heard = now;
         return;

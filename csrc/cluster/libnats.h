@@ -44,7 +44,6 @@ typedef struct libnats {
                           void (*)(natsConnection *, natsSubscription *, natsMsg *, void *), void *);
     unsigned (*on_complete)(natsSubscription *, void (*)(void *), void *);
     void (*unsubscribe)(natsSubscription *);
-    const char *(*subject)(const natsMsg *);
     const char *(*data)(const natsMsg *);
     int (*length)(const natsMsg *);
     void (*destroy_message)(natsMsg *);

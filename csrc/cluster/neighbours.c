@@ -1,5 +1,5 @@
-/* The gateways of a cluster: each tells the others twice a second that it is there, so that one can be shown and taken
- * out by name. Functions are called with the lock. */
+/* The gateways of a cluster: each sends a beat to the others twice a second, so that it can be shown, and told to leave
+ * by its name. Functions are called with the lock. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ void neighbours_hear(gateway *g, const json_t *beat, double now) {
     json_object_set_new(g->gateways, id, one);
 }
 
-/* Forgets the silent ones. While NATS is not reached, silence means nothing. */
+/* Removes the silent ones. Silence does not count while NATS is not connected. */
 void neighbours_forget(gateway *g, double now) {
     const char *id;
     json_t *one;

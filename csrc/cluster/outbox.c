@@ -1,4 +1,4 @@
-/* A gateway's outgoing messages, and the reference count by which utterances keep it alive. */
+/* A gateway's outgoing messages, and the reference count with which its utterances keep it. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,10 +1,14 @@
-/* Messages of the gateways that share chats, and the chats themselves; see rooms.h. */
+/* Helpers of a chat group; see rooms.h. */
 #include "cluster/rooms.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
+
+wire_inbox group_inbox(chat_group *g) {
+    return (wire_inbox){.events = &g->events, .lock = &g->lock, .changed = &g->changed};
+}
 
 void group_post(chat_group *g, const char *subject, json_t *head, const void *bytes, size_t n) {
     wire_post(&g->outbox, subject, head, bytes, n);

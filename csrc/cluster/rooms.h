@@ -1,7 +1,7 @@
-/* Shared by the files of a chat group. A room is one of the chats that gateways share, as one gateway sees it.
+/* Shared by the files of a chat group. A room is what one gateway knows of a shared chat.
  *
- * The group's lock guards what several threads use. The group's thread is the only one that takes and gives back
- * leases, publishes, and subscribes; all else of a room is its own. */
+ * The group's lock guards what several threads use. Only the group's thread takes and releases leases, publishes and
+ * subscribes; everything that the lock does not guard belongs to it. */
 #ifndef ISHOW_CLUSTER_ROOMS_H
 #define ISHOW_CLUSTER_ROOMS_H
 
@@ -22,24 +22,24 @@ typedef struct room {
     chat_leader table;
     chat_journal *journal; /* while it leads */
     /* under the lock */
-    int leads, wanted;                         /* wanted: a listener has come */
+    int leads, wanted;                         /* wanted: a listener has come, and the thread has not seen it yet */
     double renewed;                            /* when the lease was written last */
     char leader[WIRE_ID + 1], leader_name[65]; /* "": none is known */
-    /* the thread's own */
+    /* used by the thread only */
     uint64_t revision;              /* of the lease */
-    double beat_at;                 /* when a gateway said that it leads */
-    double seen;                    /* when the lease was another one, or NATS not connected; 0: it was given back */
-    double free_at;                 /* since when it could be taken; 0: it cannot */
-    double listened;                /* when somebody listened last */
-    double joined;                  /* when the leading one was asked for what plays */
-    int caught_up;                  /* that has come */
-    bus_subscription *subscription; /* NULL: what is published elsewhere is not heard */
-    char *sources;                  /* as written last; owned */
+    double beat_at;                 /* time of the last beat in which a gateway leads it */
+    double seen;                    /* time at which the lease last changed or NATS was not connected; 0: released */
+    double free_at;                 /* time since which the lease could be taken; 0: it cannot */
+    double listened;                /* time at which there was a listener last */
+    double joined;                  /* time at which the leader was asked for the current state */
+    int caught_up;                  /* the state has arrived */
+    bus_subscription *subscription; /* to the events of the leader, or NULL */
+    char *sources;                  /* as last written to the bucket; owned */
 } room;
 
 typedef struct fellow { /* another gateway of the group */
     char id[WIRE_ID + 1];
-    int ready;
+    int ready; /* a chat may be handed over to it */
     size_t leads;
     double since, heard;
 } fellow;
@@ -54,13 +54,14 @@ typedef struct question {
 
 struct chat_group {
     bus *bus;
-    bucket *bucket; /* the thread's own, like the next eight */
+    bucket *bucket; /* used by the thread only, like the next eight */
     fellow *fellows;
     size_t n_fellows;
     double looked, renewed, handed, heard;
-    room *handing; /* is to be led by another one as soon as no clip plays */
+    room *handing; /* is handed over as soon as no clip plays */
     room *rooms;
     size_t n_rooms;
+    uint64_t names; /* hash of the names of all rooms */
     char id[WIRE_ID + 1];
     char *name;
     pthread_t thread;
@@ -74,24 +75,24 @@ struct chat_group {
     uint64_t numbers;
 };
 
-/* rooms.c; with the lock, on any thread. Takes head. */
+wire_inbox group_inbox(chat_group *g); /* rooms.c, like the next four */
+/* With the lock, any thread. Takes head. */
 void group_post(chat_group *g, const char *subject, json_t *head, const void *bytes, size_t n);
-void group_send(chat_group *g);                      /* the thread: publishes what was posted */
-room *group_room(chat_group *g, const json_t *head); /* of its "chat"; NULL: not one of these */
+void group_send(chat_group *g);                      /* on the group's thread: publishes what was posted */
+room *group_room(chat_group *g, const json_t *head); /* that "chat" names; NULL: there is none */
 int room_leads(room *r);
 
-/* leases.c: the thread's */
+/* leases.c, on the group's thread */
 void leases_look(chat_group *g);
 void leases_hear(chat_group *g, const json_t *beat);
 void leases_give_back(chat_group *g); /* before the thread ends */
 
-/* hearing.c: what is published elsewhere; the thread's */
+/* hearing.c: events of chats that other gateways lead; on the group's thread */
 void hearing_look(chat_group *g, int woken); /* woken: a listener has come */
-void hearing_continue(room *r);              /* of a chat that this gateway led until now */
+void hearing_continue(room *r);              /* for a chat that this gateway has led until now */
 void hearing_end(room *r);
 void hearing_take(chat_group *g, const json_t *head, const unsigned char *bytes, size_t n);
 void hearing_answer(chat_group *g, const json_t *head);             /* a "join" */
 void hearing_publish(void *room, const ishow_chat_published *what); /* for ishow_chat_on_publish; any thread */
-void hearing_on_event(void *group, const char *subject, const void *data, size_t n);
 
 #endif

@@ -1,9 +1,13 @@
-/* Voices and pronunciations created over HTTP at any gateway, shared by all machines in a JetStream bucket. Its keys: -
- * voices: {id: entry}; an entry has `id`, `version`, `language`, `text`, `seconds`, `rate`, `samples` and `by`, the
- * name of its gateway - lexicon: {name of a gateway: [questions for the front end]} - VERSION.I: samples of a voice,
- * SHARED_PART in each. VERSION is the hash of everything that makes the voice * A gateway writes and reads the first
- * two. Each of its requests names the voice and the revision of the lexicon that it needs, and a worker loads what it
- * lacks. A worker knows such a voice by its version, so a replaced voice counts as a different one. */
+/* Voices and pronunciations that were created over HTTP at any gateway, shared by all machines in a JetStream bucket.
+ * Its keys:
+ * - voices: {id: entry}; an entry has `id`, `version`, `language`, `text`, `seconds`, `rate`, `samples`, and in `by`
+ *   the name of its gateway
+ * - lexicon: {name of a gateway: [questions for the front end]}
+ * - VERSION.I: samples of a voice, SHARED_PART in each. VERSION is the hash of everything that makes the voice
+ *
+ * Gateways write and read the first two. Each of their requests names the voice and the revision of the lexicon that it
+ * needs, and a worker loads what it lacks. A worker identifies such a voice by its version, so a replaced voice counts
+ * as a different one. */
 #ifndef ISHOW_CLUSTER_SHARED_H
 #define ISHOW_CLUSTER_SHARED_H
 
@@ -14,7 +18,11 @@
 #define SHARED_VOICES  "voices"
 #define SHARED_LEXICON "lexicon"
 
-enum { SHARED_VERSION = 32, SHARED_PART = 64 * 1024 /* samples */ };
+enum {
+    SHARED_VERSION = 32,
+    SHARED_PART = 64 * 1024,   /* samples */
+    SHARED_LIST_MAX = 1000000, /* bytes of all voices' entries, and of the lexicon; NATS' default limit is 1 MiB */
+};
 
 static inline void shared_part_key(char out[64], const char *version, size_t part) {
     snprintf(out, 64, "%.*s.%zu", SHARED_VERSION, version, part);

@@ -46,8 +46,11 @@ static json_t *exchange(bucket *k, const char *key, json_t *change, uint64_t *re
         if (same) return all;
         char *text = json_dumps(all, JSON_COMPACT);
         const ishow_status status =
-            text ? bucket_update(k, key, text, strlen(text), revision, error)
-                 : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for shared voices and pronunciations");
+            !text ? ishow_fail(error, ISHOW_ENOMEM, "", "no memory for shared voices and pronunciations")
+            : strlen(text) > SHARED_LIST_MAX
+                ? ishow_fail(error, ISHOW_EINVAL, "", "The %s of all gateways would take more than %d bytes.", key,
+                             SHARED_LIST_MAX)
+                : bucket_update(k, key, text, strlen(text), revision, error);
         free(text);
         if (!status) return all;
         json_decref(all);
@@ -93,9 +96,11 @@ static void synchronise(gateway *g, json_t *voices, json_t *lexicon, uint64_t ti
         g->shared = all;
         all = NULL;
         g->lexicon = of_lexicon;
-    } else { /* tried again next time; changes that have arrived meanwhile are newer */
-        json_object_update_missing(g->pending, voices);
-        json_object_update_missing(g->told, lexicon);
+    } else {
+        if (error.status != ISHOW_EINVAL) { /* tried again next time; changes that have arrived meanwhile are newer */
+            json_object_update_missing(g->pending, voices);
+            json_object_update_missing(g->told, lexicon);
+        }
         if (!g->share_error.status && (json_object_size(voices) || json_object_size(lexicon)))
             ishow_log(ISHOW_LOG_WARN, "cluster", "a change has not reached other machines yet: %s", error.message);
     }
@@ -207,15 +212,33 @@ static void hash_voice(const ishow_voice *v, char out[SHARED_VERSION + 1]) {
     for (int i = 0; i < SHARED_VERSION / 2; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* Checks that a voice with this id may be created at this gateway. The lock is held. */
-static ishow_status may_come(const gateway *g, const char *id, ishow_error *error) {
+static size_t length_of(const json_t *value) { return json_dumpb(value, NULL, 0, JSON_COMPACT); }
+
+/* Checks that a voice with this id and entry may be created at this gateway. The lock is held. */
+static ishow_status may_come(const gateway *g, const char *id, const json_t *entry, ishow_error *error) {
     const json_t *other = json_object_get(g->shared, id);
     if (directory_voice(&g->directory, id))
         return ishow_fail(error, ISHOW_EINVAL, "id", "The configuration of the workers has a voice %s already.", id);
+    if (length_of(g->shared) + length_of(entry) + strlen(id) + sizeof "\"\":," > SHARED_LIST_MAX)
+        return ishow_fail(error, ISHOW_EINVAL, "", "There are too many voices: the list of all gateways is full.");
     if (other && strcmp(wire_text(other, "by"), g->name))
         return ishow_fail(error, ISHOW_EINVAL, "id", "There is a voice %s already, created at the gateway %s.", id,
                           wire_text(other, "by"));
     return ISHOW_OK;
+}
+
+/* NULL: no memory. */
+static json_t *entry_of(const gateway *g, const ishow_voice *voice, const char *version) {
+    json_t *entry = json_object();
+    json_add(&entry, "id", json_string(voice->id));
+    json_add(&entry, "version", json_string(version));
+    json_add(&entry, "language", json_string(voice->language ? voice->language : ""));
+    json_add(&entry, "text", json_string(voice->text ? voice->text : ""));
+    json_add(&entry, "seconds", json_real(voice->sample_rate ? (double)voice->length / voice->sample_rate : 0));
+    json_add(&entry, "rate", json_integer(voice->sample_rate));
+    json_add(&entry, "samples", wire_u64(voice->length));
+    json_add(&entry, "by", json_string(g->name));
+    return entry;
 }
 
 ishow_status sharing_prepare(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
@@ -223,36 +246,28 @@ ishow_status sharing_prepare(ishow_engine *engine, const ishow_voice *voice, ish
     gateway *g = of(engine);
     char version[SHARED_VERSION + 1], key[64];
     *out = NULL;
+    hash_voice(voice, version);
+    json_t *entry = entry_of(g, voice, version);
+    if (!entry) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a voice");
     pthread_mutex_lock(&g->lock);
-    ishow_status status = may_come(g, voice->id, error);
+    ishow_status status = may_come(g, voice->id, entry, error);
     pthread_mutex_unlock(&g->lock);
     bucket *k = status ? NULL : open_bucket(g, error);
-    if (!k) return error ? error->status : ISHOW_EIO;
-    hash_voice(voice, version);
+    if (!k) {
+        json_decref(entry);
+        return error ? error->status : ISHOW_EIO;
+    }
     for (size_t i = 0, at; !status && (at = i * SHARED_PART) < voice->length; i++) {
         const size_t n = voice->length - at < SHARED_PART ? voice->length - at : SHARED_PART;
         shared_part_key(key, version, i);
         status = bucket_put(k, key, voice->samples + at, n * sizeof *voice->samples, error);
     }
-    if (status) return status;
-    new_voice *v = calloc(1, sizeof *v);
-    if (v) {
-        v->entry = json_object();
-        json_add(&v->entry, "id", json_string(voice->id));
-        json_add(&v->entry, "version", json_string(version));
-        json_add(&v->entry, "language", json_string(voice->language ? voice->language : ""));
-        json_add(&v->entry, "text", json_string(voice->text ? voice->text : ""));
-        json_add(&v->entry, "seconds", json_real(voice->sample_rate ? (double)voice->length / voice->sample_rate : 0));
-        json_add(&v->entry, "rate", json_integer(voice->sample_rate));
-        json_add(&v->entry, "samples", wire_u64(voice->length));
-        json_add(&v->entry, "by", json_string(g->name));
+    new_voice *v = status ? NULL : calloc(1, sizeof *v);
+    if (!v) {
+        json_decref(entry);
+        return status ? status : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a voice");
     }
-    if (!v || !v->entry) {
-        free(v);
-        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a voice");
-    }
-    v->head = g->head;
-    v->gateway = g;
+    *v = (new_voice){.head = g->head, .gateway = g, .entry = entry};
     *out = (ishow_prepared_voice *)(void *)v;
     return ISHOW_OK;
 }

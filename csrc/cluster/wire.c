@@ -198,23 +198,30 @@ void wire_read_words(const json_t *from, double before, ishow_word *out) {
     }
 }
 
-int wire_push(wire_events *events, const void *data, size_t n) {
+/* Copies; dropped without memory. */
+static void push(wire_events *events, const void *data, size_t n) {
     wire_event *e = malloc(sizeof *e + n);
-    if (!e) return 0;
+    if (!e) return;
     e->next = NULL;
     e->n = n;
     if (n) memcpy(e->data, data, n);
     if (!events->first) events->last = &events->first;
     *events->last = e;
     events->last = &e->next;
-    return 1;
+}
+
+void wire_deliver(wire_inbox to, const void *data, size_t n) {
+    pthread_mutex_lock(to.lock);
+    push(to.events, data, n);
+    pthread_cond_signal(to.changed);
+    pthread_mutex_unlock(to.lock);
 }
 
 void wire_post(wire_events *outbox, const char *subject, json_t *head, const void *bytes, size_t n) {
     ishow_buffer message = {0};
     ishow_buffer_add(&message, subject, strlen(subject) + 1);
     wire_write(&message, head, bytes, n);
-    if (!message.failed) wire_push(outbox, message.data, message.n);
+    if (!message.failed) push(outbox, message.data, message.n);
     ishow_buffer_free(&message);
 }
 

@@ -24,16 +24,7 @@ static void notify(void *self) {
     pthread_mutex_unlock(&w->lock);
 }
 
-static void on_event(void *self, const char *subject, const void *data, size_t n) {
-    ishow_worker *w = self;
-    (void)subject;
-    pthread_mutex_lock(&w->lock);
-    wire_push(&w->events, data, n);
-    pthread_cond_signal(&w->changed);
-    pthread_mutex_unlock(&w->lock);
-}
-
-/* On the loader's thread: questions for the front end are answered there, requests go on in the worker's. */
+/* On the loader's thread: it answers questions for the front end, and passes requests on to the worker's thread. */
 static void on_loaded(void *self, const void *data, size_t n) {
     ishow_worker *w = self;
     const unsigned char *bytes;
@@ -42,10 +33,8 @@ static void on_loaded(void *self, const void *data, size_t n) {
     if (!strcmp(wire_text(head, "type"), "ask")) {
         worker_answer(w, head);
     } else {
-        pthread_mutex_lock(&w->lock);
-        wire_push(&w->loaded, data, n);
-        pthread_cond_signal(&w->changed);
-        pthread_mutex_unlock(&w->lock);
+        const wire_inbox inbox = {.events = &w->loaded, .lock = &w->lock, .changed = &w->changed};
+        wire_deliver(inbox, data, n);
     }
     json_decref(head);
 }
@@ -69,7 +58,7 @@ static void publish(ishow_worker *w, const task *t, const ishow_buffer *message)
     if (!message->failed) bus_publish(w->bus, subject, message->data, message->n);
 }
 
-/* Sends a counted message and keeps it until it is acknowledged. Takes head over. */
+/* Sends a counted message and keeps it until it is acknowledged. Takes head. */
 static void send_counted(ishow_worker *w, task *t, json_t *head, const void *bytes, size_t n) {
     parcel *p = calloc(1, sizeof *p);
     if (!p) { /* the gateway times out and asks another worker */
@@ -272,11 +261,11 @@ static void acknowledge(task *t, uint64_t seq, int held) {
         free(p);
     }
     t->heard = ishow_now();
-    if (news) t->sent = t->heard; /* the connection works: the timer of the rest restarts */
+    if (news) t->sent = t->heard; /* the connection works, so the others are repeated later */
     if (t->ended && !t->first) t->gone = 1;
 }
 
-/* waited: what it needs was loaded, or could not be. */
+/* waited: the loader has loaded what the message needs, or could not. */
 static void take_event(ishow_worker *w, const wire_event *e, int waited) {
     const unsigned char *bytes;
     size_t n;
@@ -302,8 +291,8 @@ static void take_event(ishow_worker *w, const wire_event *e, int waited) {
 
 /* ---- timers ---- */
 
-/* Retransmits, reports progress, and drops the tasks of silent gateways. While NATS is not connected, silence means
- * nothing. */
+/* Retransmits, reports progress, and drops the tasks of silent gateways. Silence does not count while NATS is not
+ * connected. */
 static void look_after(ishow_worker *w, double now) {
     const int connected = bus_connected(w->bus);
     for (task *t = w->tasks; t; t = t->next) {
@@ -384,10 +373,11 @@ ishow_status ishow_worker_open(ishow_worker **out, ishow_engine *engine, const i
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a worker could not be had.");
         goto done;
     }
+    const wire_inbox inbox = {.events = &w->events, .lock = &w->lock, .changed = &w->changed};
     snprintf(client, sizeof client, "ishowtts worker %.64s", w->name);
     if ((status = bus_open(&w->bus, options, client, error)) ||
         (status = loader_open(&w->loader, engine, w->bus, on_loaded, w, error)) ||
-        (status = bus_subscribe(w->bus, subject, on_event, w, NULL, error)))
+        (status = bus_subscribe(w->bus, subject, inbox, NULL, error)))
         goto done;
     if (pthread_create(&w->thread, NULL, worker_main, w))
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The worker's thread could not be started.");

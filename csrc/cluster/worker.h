@@ -9,7 +9,7 @@
 #include "cluster/shared.h"
 #include "cluster/wire.h"
 
-typedef struct parcel { /* a message that is not acknowledged */
+typedef struct parcel { /* a message that is not acknowledged yet */
     struct parcel *next;
     uint64_t seq;
     ishow_buffer message;
@@ -49,7 +49,7 @@ struct ishow_worker {
     wire_events events, loaded;                     /* loaded: requests that waited for the loader */
     size_t living;                                  /* tasks */
     uint64_t taken, refused, resumed, bytes, again; /* under lock */
-    /* the thread's own */
+    /* used by the thread only */
     task *tasks;
     double beat_at;
     size_t beat_tasks;                         /* at the last beat */

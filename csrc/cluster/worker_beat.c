@@ -1,12 +1,12 @@
-/* What a worker tells besides speech: its beat (identity, model, voices and outstanding work), and answers of its front
- * end. */
+/* What a worker sends besides speech: its beat (identity, model, voices and outstanding work), and answers of its text
+ * front end. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "cluster/worker.h"
 
-/* Work in a second of the model's time, of late. */
+/* Recent work in a second of the model's time. */
 static double measure_rate(ishow_worker *w, const ishow_engine_stats *stats) {
     double done = w->finished;
     for (const task *t = w->tasks; t; t = t->next)
@@ -28,7 +28,7 @@ static int is_loaded(const json_t *loaded, const char *id) {
     return 0;
 }
 
-/* Its own, without those that it has loaded for gateways. */
+/* The worker's own voices, without those that it has loaded for gateways. */
 static json_t *voices_of(ishow_engine *engine, const json_t *loaded) {
     json_t *all = json_array();
     ishow_voice_entry *voices = NULL;

@@ -7,6 +7,7 @@
 
 #include "platforms/jsonspan.h"
 #include "platforms/protobuf.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 
 enum { MICROS_OF_A_GOLD = 1000 }; /* 1000 gold are 1 CNY */
@@ -193,11 +194,10 @@ static void take_gift_v2(feed *f, bilibili_room *room, double now, const json_t 
 /* ---- guards ---- */
 
 void bilibili_guard(feed *f, bilibili_room *room, ishow_chat_message *m) {
-    uint64_t who = UINT64_C(0xcbf29ce484222325) ^ (uint64_t)m->guard_level;
     const ishow_span user = m->user_id.size ? m->user_id : m->display_name;
+    const uint64_t who = hash_more(HASH_START ^ (uint64_t)m->guard_level, user.data, user.size);
     const int64_t at = m->timestamp_ms / 1000;
     m->kind = ISHOW_CHAT_KIND_SUBSCRIPTION;
-    for (size_t i = 0; i < user.size; i++) who = (who ^ (unsigned char)user.data[i]) * UINT64_C(0x100000001b3);
     for (size_t i = 0; i < BILIBILI_GUARDS_MAX; i++)
         if (room->guards[i].who == who && at - room->guards[i].at <= GUARD_SECONDS &&
             room->guards[i].at - at <= GUARD_SECONDS) {

@@ -91,7 +91,7 @@ class ClusterWorker(BaseModel):
 
     id: str
     name: str
-    state: Literal["ready", "leaving", "other model", "other protocol"]
+    state: Literal["ready", "leaving", "other labels", "other model", "other protocol"]
     version: str
     model: str
     precision: str

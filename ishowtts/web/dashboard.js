@@ -187,6 +187,7 @@ function showChat() {
 const WORKER_STATE = {
   ready: () => t("Ready"),
   leaving: () => t("Leaving"),
+  "other labels": () => t("Other labels"),
   "other model": () => t("Other model"),
   "other protocol": () => t("Other protocol"),
 };

@@ -350,6 +350,7 @@ export const zh = {
   Loading: "加载中",
   "Shutting down": "关闭中",
   Cluster: "集群",
+  "Other labels": "标签不符",
   "Other protocol": "协议不兼容",
   "Gateway, reads {n} chats": "网关，朗读 {n} 个聊天室",
   "No worker is reached.": "没有可达的工作节点。",

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import httpx
-from nats import Nats
+import pytest
+from nats import Client, Nats
 from serving import Server, until
+from test_cluster_versions import unpack
 from test_danmaku import NO_LIMITS, Listener, counts, message, say
 from test_gateway import cluster
 
@@ -22,9 +26,9 @@ def gateway(nats: Nats, name: str, *more: str) -> Server:
     return cluster("gateway", name, nats.url, more=(*NO_LIMITS, *shared, *more))
 
 
-def with_chats(nats: Nats, name: str) -> Server:
+def with_chats(nats: Nats, name: str, chats: Sequence[str] = CHATS) -> Server:
     nowhere = 'chat.sources=[{platform = "twitch", endpoint = "irc://127.0.0.1:9"}]'  # nothing listens there
-    return gateway(nats, name, "--set", f"cluster.chats={json.dumps(CHATS)}", "--set", nowhere)
+    return gateway(nats, name, "--set", f"cluster.chats={json.dumps(chats)}", "--set", nowhere)
 
 
 def leaders(server: Server) -> dict[str, str | None]:
@@ -176,6 +180,51 @@ def test_a_chat_is_handed_over_between_two_clips_with_its_sources() -> None:
                 assert [one["channel"] for one in shown] == ["somebody"], chat
             b.end()
             until(lambda: set(leaders(a).values()) == {"a"})
+
+
+def test_no_chat_is_handed_over_to_a_gateway_that_has_other_chats() -> None:
+    with ExitStack() as stack, Nats() as nats, cluster("worker", "one", nats.url):
+
+        def start(name: str, chats: Sequence[str]) -> Server:
+            server = with_chats(nats, name, chats)
+            stack.callback(server.kill)
+            return server
+
+        a = start("a", CHATS)
+        until(lambda: set(leaders(a).values()) == {"a"})
+        b = start("b", CHATS[:1])
+        until(lambda: any("cluster.chats of the gateway b differ" in line for line in a.log))
+        with Client(nats) as client:
+            client.subscribe("ishow.v1.chats")
+            for _ in range(40):  # beats of both: time enough to hand one over to a gateway that leads none
+                client.receive()
+        assert not any(line.endswith("is handed over\n") for line in a.log)
+        start("c", CHATS)
+        until(lambda: Counter(leaders(a).values()) == {"a": 2, "c": 2})
+        until(lambda: leaders(b) == {"main": "a"})
+        assert not leads(b)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_lease_is_kept_unless_another_gateway_has_written_it(own: bool) -> None:
+    """One of its own that it does not know of is left by a write whose acknowledgement was lost with the connection."""
+    with Nats() as nats, Client(nats) as client, cluster("worker", "one", nats.url), gateway(nats, "a") as a:
+        client.subscribe("ishow.v1.chats")
+
+        def beat() -> dict[str, Any]:
+            return unpack(client.receive())[0]
+
+        while not beat()["leads"]:
+            pass
+        lease = {"id": beat()["id"] if own else "0123456789abcdef", "name": "a"}
+        client.publish("$KV.ishowtts.chat-leader", json.dumps(lease).encode())
+        lost = "leads the chat main no longer"
+        if own:
+            for _ in range(5):  # it has renewed the lease meanwhile
+                assert beat()["leads"]
+            assert not any(lost in line for line in a.log)
+        else:
+            until(lambda: any(lost in line for line in a.log))
 
 
 def test_without_jetstream_nobody_leads() -> None:

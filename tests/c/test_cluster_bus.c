@@ -45,7 +45,6 @@ static void the_declared_functions_are_those_of_the_header(void **state) {
                           .subscribe = natsConnection_Subscribe,
                           .on_complete = natsSubscription_SetOnCompleteCB,
                           .unsubscribe = natsSubscription_Destroy,
-                          .subject = natsMsg_GetSubject,
                           .data = natsMsg_GetData,
                           .length = natsMsg_GetDataLength,
                           .destroy_message = natsMsg_Destroy,
@@ -85,18 +84,6 @@ static void the_declared_functions_are_those_of_the_header(void **state) {
 #endif
 }
 
-typedef struct heard {
-    int n; /* atomic */
-    char last[32];
-} heard;
-
-static void hear(void *self, const char *subject, const void *data, size_t n) {
-    heard *h = self;
-    assert_string_equal(subject, "test.subject");
-    if (n < sizeof h->last) memcpy(h->last, data, n);
-    __atomic_add_fetch(&h->n, 1, __ATOMIC_RELEASE);
-}
-
 static void published_messages_are_received(void **state) {
     (void)state;
     nats_rig nats = {0};
@@ -104,17 +91,28 @@ static void published_messages_are_received(void **state) {
     const ishow_cluster_options options = {.url = nats.url};
     ishow_error error = {0};
     bus *one, *other;
-    heard h = {0};
+    wire_events events = {0};
+    wire_event *received = NULL;
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+    const wire_inbox inbox = {.events = &events, .lock = &lock, .changed = &changed};
     if (bus_open(&one, &options, "one", &error) || bus_open(&other, &options, "other", &error) ||
-        bus_subscribe(one, "test.subject", hear, &h, NULL, &error))
+        bus_subscribe(one, "test.subject", inbox, NULL, &error))
         fail_msg("%s", error.message);
-    for (int i = 0; i < 500 && !__atomic_load_n(&h.n, __ATOMIC_ACQUIRE); i++) {
+    for (int i = 0; i < 500 && !received; i++) {
         bus_publish(other, "test.subject", "hello", 6); /* the first message may come before the subscription */
+        bus_publish(other, "test.other", "others", 7);
         usleep(20000);
+        pthread_mutex_lock(&lock);
+        received = wire_take(&events);
+        pthread_mutex_unlock(&lock);
     }
-    assert_string_equal(h.last, "hello");
     bus_close(other);
     bus_close(one);
+    for (wire_event *e = received; e; e = e->next) assert_string_equal((const char *)e->data, "hello");
+    assert_non_null(received);
+    wire_drop(&(wire_events){.first = received});
+    wire_drop(&events);
     nats_kill(&nats);
 }
 

@@ -13,41 +13,14 @@
 
 #include "base/base.h"
 #include "cluster/chat_journal.h"
-#include "cluster/cluster.h"
 #include "cluster/wire.h"
-#include "fake_backend.h"
+#include "cluster_rig.h"
 #include "nats_rig.h"
 
 enum { KEPT = 64 }; /* csrc/cluster/loading.c: VOICES_KEPT */
 
-typedef struct speaker {
-    fake_model model;
-    fake_text text;
-    ishow_engine *engine;
-    ishow_worker *worker;
-} speaker;
-
-static void on_leave(void *self) { (void)self; }
-
-static void speaker_make(speaker *s, const char *url) {
-    const ishow_engine_options options = ishow_engine_options_default();
-    ishow_error error = {0};
-    memset(s, 0, sizeof *s);
-    fake_model_init(&s->model);
-    fake_text_init(&s->text);
-    const ishow_backend backend = fake_backend(&s->model, ISHOW_TEXT_PADDED, 1, 1, 4000);
-    const ishow_text_frontend frontend = fake_frontend(&s->text);
-    if (ishow_engine_create(&s->engine, &backend, &frontend, &options, &error)) fail_msg("%s", error.message);
-    fake_voice(s->engine, "anna", "This is the text of the reference voice.", 0.05f);
-    const ishow_cluster_options cluster = {.role = ISHOW_ROLE_WORKER, .url = url, .name = "one"};
-    if (ishow_worker_open(&s->worker, s->engine, &cluster, on_leave, s, &error)) fail_msg("%s", error.message);
-}
-
-static ishow_engine *gateway_make(const char *url, const char *name) {
-    const ishow_cluster_options options = {.role = ISHOW_ROLE_GATEWAY, .url = url, .name = name};
-    ishow_engine *g;
-    ishow_error error = {0};
-    if (ishow_gateway_open(&g, &options, &error)) fail_msg("%s", error.message);
+static ishow_engine *ready_gateway(const char *url, const char *name) {
+    ishow_engine *g = gateway_make(url, name, NULL);
     for (int i = 0; !ishow_gateway_ready(g); i++) {
         assert_true(i < 1000);
         usleep(20000);
@@ -93,8 +66,8 @@ static void a_worker_keeps_the_voices_that_were_used_last(void **state) {
     nats_rig nats = {.jetstream = 1};
     nats_start(&nats);
     speaker s;
-    speaker_make(&s, nats.url);
-    ishow_engine *east = gateway_make(nats.url, "east"), *west = gateway_make(nats.url, "west");
+    speaker_make(&s, nats.url, (speaker_kind){.name = "one"});
+    ishow_engine *east = ready_gateway(nats.url, "east"), *west = ready_gateway(nats.url, "west");
     double first = 0, sum;
     char id[16];
     ishow_error error = {0};
@@ -127,8 +100,48 @@ static void a_worker_keeps_the_voices_that_were_used_last(void **state) {
 
     ishow_engine_free(west);
     ishow_engine_free(east);
-    ishow_worker_free(s.worker);
-    ishow_engine_free(s.engine);
+    speaker_end(&s);
+    nats_remove(&nats);
+}
+
+/* The list of all voices is one value of JetStream, which has a limit. */
+static void voices_beyond_the_list_are_refused(void **state) {
+    (void)state;
+    enum { LONG = 150000, FIT = 6 };
+    nats_rig nats = {.jetstream = 1};
+    nats_start(&nats);
+    speaker s;
+    speaker_make(&s, nats.url, (speaker_kind){.name = "one"});
+    ishow_engine *east = ready_gateway(nats.url, "east");
+    static char text[LONG + 1];
+    memset(text, 'a', LONG);
+    const float tone[8000] = {0.1f};
+    const ishow_voice more = {.id = "more", .text = text, .samples = tone, .length = 8000, .sample_rate = 8000};
+    char id[16];
+    ishow_error error = {0};
+    for (int i = 0; i < FIT; i++) {
+        snprintf(id, sizeof id, "v%d", i);
+        fake_voice(east, id, text, 0.04f);
+    }
+    assert_int_equal(ishow_engine_set_voice(east, &more, &error), ISHOW_EINVAL);
+    assert_non_null(strstr(error.message, "too many voices"));
+    assert_int_equal(voices_of(east), FIT + 1);
+    assert_int_equal(ishow_engine_remove_voice(east, "v0", &error), ISHOW_OK);
+    fake_voice(east, "more", text, 0.04f);
+
+    /* The same of pronunciations, and what is told later is not held up. */
+    char *told = malloc(10 * LONG), *answer = NULL;
+    assert_non_null(told);
+    strcpy(told, "[\"");
+    for (int i = 0; i < 8; i++) strcat(told, text);
+    strcat(told, "\"]");
+    assert_int_equal(ishow_engine_ask_frontend(east, "tell", told, &answer, &error), ISHOW_EINVAL);
+    assert_non_null(strstr(error.message, "lexicon"));
+    assert_int_equal(ishow_engine_ask_frontend(east, "tell", "[\"short\"]", &answer, &error), ISHOW_OK);
+    free(answer);
+    free(told);
+    ishow_engine_free(east);
+    speaker_end(&s);
     nats_remove(&nats);
 }
 
@@ -223,6 +236,7 @@ static void a_chat_finds_what_another_one_has_written(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_keeps_the_voices_that_were_used_last),
+        cmocka_unit_test(voices_beyond_the_list_are_refused),
         cmocka_unit_test(a_chat_finds_what_another_one_has_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
