@@ -5,24 +5,23 @@ The model of the workers sleeps for each step, so that several of them do not sh
 workers. `latency`: milliseconds to the first audio that a gateway adds to an engine in the same process, and that the
 same engine adds the next time, which is the machine's own noise; in turn, `latency` scheduled like any program and
 `latency-realtime` before all others (`chrt --rr`), which shows what the cluster takes where other programs do not take
-the processor from it. `kills`: while clients ask without pause, a
-worker, a gateway or the broker is killed with SIGKILL and started again, `--times` times; every answer is compared with
-an undisturbed one, and a client whose gateway was killed asks another one.
+the processor from it. `kill-…`: while clients ask for speech and write to a shared chat without pause, a worker, the
+gateway that reads the chat, or the broker is killed with SIGKILL and started again, `--times` times; every answer is
+compared with an undisturbed one, and a client whose gateway was killed asks another one. Of the messages that were
+accepted those are counted that were begun twice, and those that never ended.
 
 `failover`: of two gateways that share a chat the one that reads is killed; seconds until the other one begins the next
-message, and messages that were begun twice or never.
+message. `failover-chats`: the same with forty chats, of which the killed one reads half.
 
     python benchmarks/cluster.py [throughput | latency | latency-realtime | kill-worker | kill-gateway | kill-broker |
-                                  failover]
+                                  failover | failover-chats]
                                  [--times 50]
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import http.client
-import itertools
 import json
 import subprocess
 import sys
@@ -36,8 +35,10 @@ import numpy as np
 from common import write_csv
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from long_run import settings
 from nats import Nats
 from serving import Server
+from shared_chats import SHARED, Chats
 
 Row = dict[str, object]
 WORKER = Path(__file__).parent.parent / "build" / "release" / "tests" / "test_cluster"
@@ -46,16 +47,18 @@ HEADERS = {"Content-Type": "application/json", "Accept": "audio/pcm, application
 TEXT = "The first sentence is a long one, so that it fills a part. The second sentence is as long as the first one."
 SECONDS = 8.0  # of load for a throughput
 CLIENTS = 6
+CHATS = [f"chat-{i}" for i in range(40)]
 
 
 class Cluster:
     """NATS, workers with a model of fixed time, and gateways."""
 
     def __init__(self, workers: int, gateways: int, step_us: int = STEP_US, more: Sequence[str] = ()) -> None:
-        """more: options of the gateways."""
+        """more: arguments of the gateways."""
         self.stack = ExitStack()
         self.nats = self.stack.enter_context(Nats())
         self.step_us, self.made, self.more = step_us, 0, more
+        self.names: dict[Server, str] = {}
         self.workers: list[subprocess.Popen[bytes]] = []
         self.gateways: list[Server] = []
         for _ in range(workers):
@@ -73,15 +76,28 @@ class Cluster:
     def add_gateway(self) -> None:
         """One more."""
         self.made += 1
-        given = {"role": "gateway", "url": self.nats.url, "name": f"gateway-{self.made}"}
-        options = [part for k, v in given.items() for part in ("--set", f"cluster.{k}={v}")]
-        self.gateways.append(Server(*options, *self.more))
+        name = f"gateway-{self.made}"
+        place = settings("cluster.role=gateway", f"cluster.url={self.nats.url}", f"cluster.name={name}")
+        gateway = Server(*place, *self.more)
+        self.names[gateway] = name
+        self.gateways.append(gateway)
 
     def wait(self) -> None:
         """Until every gateway knows every worker."""
         for gateway in self.gateways:
             while len(ask(gateway.port, "GET", "/api/cluster")[1]["workers"]) != len(self.workers):
                 time.sleep(0.05)
+
+    def leaders(self, names: Sequence[str]) -> dict[str, Server]:
+        """The gateways that lead these chats, once they lead as many each."""
+        while True:
+            time.sleep(0.1)
+            state = ask(self.gateways[0].port, "GET", "/api/cluster")[1]
+            known = {self.names[gateway]: gateway for gateway in self.gateways}
+            leaders = {one["name"]: known.get(one["leader"]) for one in state["chats"]}  # type: ignore[index]
+            counts = [list(leaders.values()).count(gateway) for gateway in self.gateways]
+            if None not in leaders.values() and max(counts) - min(counts) <= 1:
+                return {name: leaders[name] for name in names}  # type: ignore[misc]
 
     def __enter__(self) -> Cluster:
         return self
@@ -192,13 +208,19 @@ def latency(what: str, times: int) -> list[Row]:
 
 def kills(which: str, times: int) -> list[Row]:
     """Kill one of a kind again and again under load."""
-    with Cluster(3, 2, STEP_US // 4) as cluster:
+    with Cluster(3, 2, STEP_US // 4, SHARED) as cluster:
         expected = {seed: speak(cluster.gateways[0].port, seed) for seed in range(4)}
+        chats = Chats(["main"])
+        cluster.leaders(chats.names)
+        for gateway in cluster.gateways:
+            chats.listen(gateway)
         load = Load(lambda: [gateway.port for gateway in cluster.gateways], CLIENTS, expected)
+        writer = threading.Thread(target=chats.write, args=(lambda: list(cluster.gateways), load.over))
+        writer.start()
         start = time.perf_counter()
         for _ in range(times):
-            before = load.done
-            while load.done < before + CLIENTS:
+            before, ended = load.done, len(chats.ended())
+            while load.done < before + CLIENTS or len(chats.ended()) == ended:
                 time.sleep(0.02)
             if which == "worker":
                 worker = cluster.workers.pop(0)
@@ -206,87 +228,59 @@ def kills(which: str, times: int) -> list[Row]:
                 worker.wait()
                 cluster.add_worker()
             elif which == "gateway":
-                cluster.gateways[0].kill()
-                del cluster.gateways[0]
+                reading = cluster.leaders(chats.names)["main"]
+                reading.kill()
+                cluster.gateways.remove(reading)
                 cluster.add_gateway()
+                chats.listen(cluster.gateways[-1])
             else:
                 cluster.nats.kill()
                 time.sleep(0.3)
                 cluster.nats.start()
         seconds = time.perf_counter() - start
         load.end()
-    row: Row = {
-        "what": f"kill-{which}", "times": times, "seconds": round(seconds, 1), "answers": load.done,
-        "wrong": load.wrong, "asked_again": load.again, "slowest_s": round(load.slowest, 2),
-    }  # fmt: skip
+        writer.join()
+        row: Row = {
+            "what": f"kill-{which}", "times": times, "seconds": round(seconds, 1), "answers": load.done,
+            "wrong": load.wrong, "asked_again": load.again, "slowest_s": round(load.slowest, 2), **chats.outcome(),
+        }  # fmt: skip
     print(row, flush=True)
     return [row]
 
 
-class Listener:
-    """When the messages of a gateway's chat began: `started`, ids with their moments."""
-
-    def __init__(self, gateway: Server) -> None:
-        self.started: list[tuple[str, float]] = []
-        self.client = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=120)
-        self.client.request("GET", "/api/danmaku/stream")
-        threading.Thread(target=self._read, args=(self.client.getresponse(),), daemon=True).start()
-
-    def _read(self, answer: http.client.HTTPResponse) -> None:
-        name = ""
-        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-            for raw in answer:
-                line = raw.decode()
-                name = line[7:].strip() if line.startswith("event: ") else name
-                if line.startswith("data: ") and name == "start":
-                    self.started.append((json.loads(line[6:])["id"], time.perf_counter()))
-
-
-def say(gateway: Server, number: int) -> str:
-    """Enqueue a message, until a gateway that leads accepts it; its id."""
-    body = {
-        "id": f"m{number}",
-        "platform": "test",
-        "channel": "room",
-        "username": f"v{number}",
-        "content": f"No {number}.",
-    }
-    while ask(gateway.port, "POST", "/api/danmaku/enqueue", body)[0] not in (200, 202):
-        time.sleep(0.05)
-    return f"m{number}"
-
-
-def failover(times: int) -> list[Row]:
-    """Kill the gateway that reads, and wait until the other one reads on."""
-    settings = ("cluster.chat=shared", "chat.gap_seconds=0.05", "chat.rate=0", "chat.flood_messages=0")
+def failover(what: str, names: Sequence[str], times: int) -> list[Row]:
+    """Kill the gateway that reads the first of these chats, and wait until the other one reads on."""
     took: list[float] = []
-    sent: list[str] = []
-    begun: list[str] = []
-    with Cluster(2, 2, STEP_US // 10, [part for setting in settings for part in ("--set", setting)]) as cluster:
+    chats = Chats(names)
+    with Cluster(2, 2, STEP_US // 10, [*SHARED, *settings(f"cluster.chats={json.dumps(names)}")]) as cluster:
+        for gateway in cluster.gateways:
+            chats.listen(gateway)
         for _ in range(times):
-            first = next(
-                g for g in itertools.cycle(cluster.gateways) if any("this gateway leads the chat" in x for x in g.log)
-            )
-            other = next(g for g in cluster.gateways if g is not first)
-            listener = Listener(other)
-            for _ in range(4):
-                sent.append(say(other, len(sent)))
-            while not any(name == sent[-3] for name, _ in listener.started):
+            leaders = cluster.leaders(names)
+            first = leaders[names[0]]
+            other = next(gateway for gateway in cluster.gateways if gateway is not first)
+            led = [name for name in names if leaders[name] is first]
+            sent: dict[str, list[str]] = {name: [] for name in led}
+            for name in led * 4:
+                while (said := chats.say(other, name)) is None:
+                    time.sleep(0.05)
+                sent[name].append(said[0])
+            heard = {name: chats.listeners[other, name].started for name in led}
+            while any(sent[name][1] not in dict(heard[name]) for name in led):
                 time.sleep(0.01)
             killed = time.perf_counter()
             first.kill()
-            while listener.started[-1][0] != sent[-1]:
+            while any(sent[name][-1] not in dict(heard[name]) for name in led):
                 time.sleep(0.01)
-            took.append(next(at for _, at in listener.started if at > killed) - killed)
-            begun += [name for name, _ in listener.started]
-            while ask(other.port, "GET", "/api/danmaku/status")[1]["counts"]["waiting"]:  # type: ignore[index]
+            took += [next(at for _, at in heard[name] if at > killed) - killed for name in led]
+            while set(chats.accepted) - chats.ended():
                 time.sleep(0.05)
             cluster.gateways = [other]
             cluster.add_gateway()
+            chats.listen(cluster.gateways[-1])
     row: Row = {
-        "what": "failover", "times": times, "messages": len(sent), "begun_twice": len(begun) - len(set(begun)),
-        "never_begun": len(set(sent) - set(begun)), "p50_s": round(float(np.median(took)), 3),
-        "slowest_s": round(max(took), 3),
+        "what": what, "times": times, "chats": len(took) / times, **chats.outcome(),
+        "p50_s": round(float(np.median(took)), 3), "slowest_s": round(max(took), 3),
     }  # fmt: skip
     print(row, flush=True)
     return [row]
@@ -297,7 +291,8 @@ def main() -> None:
     runs: dict[str, Callable[[int], list[Row]]] = {"throughput": lambda _: throughput()}
     for which in ("latency", "latency-realtime"):
         runs[which] = lambda times, which=which: latency(which, times)  # type: ignore[misc]
-    runs["failover"] = failover
+    for what, names in (("failover", ["main"]), ("failover-chats", CHATS)):
+        runs[what] = lambda times, what=what, names=names: failover(what, names, times)  # type: ignore[misc]
     for which in ("worker", "gateway", "broker"):
         runs[f"kill-{which}"] = lambda times, which=which: kills(which, times)  # type: ignore[misc]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -209,7 +209,7 @@ def channels(service: Service, n: int, trace: str) -> Row:
 # ---- voices ----
 
 
-def voices(kept: int, n: int = 10_000, draws: int = 200_000) -> Row:
+def voices(kept: int, n: int = 3_000, draws: int = 200_000) -> Row:
     """Of `n` voices that are asked for by Zipf's law, the share of requests whose voice a worker has not loaded."""
     rng = np.random.default_rng(RNG_SEED)
     shares = 1 / np.arange(1, n + 1)

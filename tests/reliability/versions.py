@@ -2,11 +2,12 @@
 
 Builds the commit in a worktree, runs a cluster of it with a shared chat, and restarts its parts one after another
 into this build while clients ask for speech and write to the chat. No request may fail, what is spoken must be what
-the older build alone speaks, and no message may be left in the chat's queue at the end.
+the older build alone speaks, and every message must be read once.
 """
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -19,12 +20,12 @@ from pathlib import Path
 import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from long_run import command_line, message, settings, unlimited_chat
+from long_run import command_line, settings
 from nats import Nats
 from serving import ROOT, Server, until
+from shared_chats import SHARED, Chats
 
 SPEECH = {"text": "Hello there. How are you?", "nfe_step": 4}
-CHAT = (*unlimited_chat(expire_seconds=180), *settings("cluster.chat=shared", "chat.gap_seconds=0"))
 
 
 def build(commit: str, folder: Path) -> Path:
@@ -55,45 +56,37 @@ class Clients:
     """Ask the gateways of `parts` without pause; one that has closed its port is left to the next one."""
 
     def __init__(self, gateways: list[Server], expected: dict[int, bytes]) -> None:
-        self.gateways, self.expected = gateways, expected
-        self.done, self.said, self.failed = 0, 0, list[str]()
+        self.gateways, self.expected, self.chats = gateways, expected, Chats(["main"])
+        for gateway in gateways:
+            self.chats.listen(gateway)
+        self.done, self.failed = 0, list[str]()
         self.over = threading.Event()
-        self.threads = [threading.Thread(target=self._work, args=(work,)) for work in (self._speak, self._say)]
+        writes = threading.Thread(target=self.chats.write, args=(lambda: list(gateways), self.over))
+        self.threads = [threading.Thread(target=self._speak), writes]
         for thread in self.threads:
             thread.start()
 
-    def _work(self, work: object) -> None:
-        turn = 0
-        while not self.over.is_set():
-            turn += 1
+    def _speak(self) -> None:
+        for turn in itertools.count():
+            if self.over.is_set():
+                return
+            seed = turn % len(self.expected)
             for gateway in list(self.gateways):
                 try:
-                    work(gateway, turn)  # type: ignore[operator]
+                    assert spoken(gateway, seed) == self.expected[seed], "other audio"
+                    self.done += 1
                     break
                 except httpx.ConnectError:
                     continue
                 except (httpx.HTTPError, AssertionError) as failure:
-                    self.failed.append(f"{work.__name__}: {failure!r}")  # type: ignore[attr-defined]
+                    self.failed.append(repr(failure))
                     break
             time.sleep(0.2)
 
-    def _speak(self, gateway: Server, turn: int) -> None:
-        seed = turn % len(self.expected)
-        assert spoken(gateway, seed) == self.expected[seed], "other audio"
-        self.done += 1
-
-    def _say(self, gateway: Server, turn: int) -> None:
-        with gateway.client() as client:
-            answer = client.post("/api/danmaku/enqueue", json=message(f"m{turn}", f"v{turn}"))
-        if answer.status_code == 503:
-            raise httpx.ConnectError(answer.text)
-        assert answer.status_code in (200, 202), answer.text
-        self.said += 1
-
     def wait(self, more: int = 3) -> None:
         """Until so many more requests of each kind are answered."""
-        done, said = self.done + more, self.said + more
-        until(lambda: self.failed or (self.done >= done and self.said >= said), 120)
+        done, said = self.done + more, len(self.chats.accepted) + more
+        until(lambda: self.failed or (self.done >= done and len(self.chats.accepted) >= said), 120)
 
 
 def shown(gateway: Server) -> set[str]:
@@ -106,7 +99,7 @@ def upgrade(old: Path, new: Path) -> dict[str, int]:
     with ExitStack() as stack, Nats() as nats:
 
         def start(tree: Path, role: str, name: str) -> Server:
-            server = part(tree, role, name, nats, CHAT if role == "gateway" else ())
+            server = part(tree, role, name, nats, SHARED if role == "gateway" else ())
             stack.callback(server.kill)
             return server
 
@@ -126,6 +119,7 @@ def upgrade(old: Path, new: Path) -> dict[str, int]:
         for i in range(2):
             successor = start(new, "gateway", f"g{i}-new")
             until(lambda one=successor: shown(one) == {"w0-new", "w1-new"})
+            clients.chats.listen(successor)
             gateways.append(successor)
             clients.wait()
             gateways[0].end()
@@ -135,8 +129,9 @@ def upgrade(old: Path, new: Path) -> dict[str, int]:
         for thread in clients.threads:
             thread.join()
         assert not clients.failed, clients.failed
-        until(lambda: httpx.get(f"{gateways[0].url}/api/danmaku/status").json()["counts"]["waiting"] == 0, 120)
-        return {"spoken": clients.done, "said": clients.said}
+        outcome = clients.chats.outcome()
+        assert outcome == {"messages": len(clients.chats.accepted), "begun_twice": 0, "lost": 0}, outcome
+        return {"spoken": clients.done, "said": len(clients.chats.accepted)}
 
 
 def main() -> None:

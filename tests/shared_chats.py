@@ -1,0 +1,107 @@
+"""Messages that are written to chats which gateways share, and what listeners of all gateways hear of them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+from long_run import message, settings, unlimited_chat
+from serving import Server
+
+SHARED = (*unlimited_chat(), *settings("cluster.chat=shared", "chat.gap_seconds=0.05"))
+AGAIN_SECONDS = 1.5  # gateways tell of the same start within this time
+END_SECONDS = 120.0  # without any end, after which what has not ended is lost
+
+
+def query(chat: str) -> str:
+    """Names a chat, unless it is the one that all builds have."""
+    return "" if chat == "main" else f"?chat={chat}"
+
+
+class Listener:
+    """What a gateway tells of a chat: `started` and `ended` messages with their moments."""
+
+    def __init__(self, gateway: Server, chat: str) -> None:
+        self.started: list[tuple[str, float]] = []
+        self.ended: dict[str, float] = {}
+        self.client = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=120)
+        self.client.request("GET", "/api/danmaku/stream" + query(chat))
+        threading.Thread(target=self._read, args=(self.client.getresponse(),), daemon=True).start()
+
+    def _read(self, answer: http.client.HTTPResponse) -> None:
+        name = ""
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            for raw in answer:
+                line = raw.decode()
+                name = line[7:].strip() if line.startswith("event: ") else name
+                if not line.startswith("data: ") or name not in ("start", "end"):
+                    continue
+                message, now = json.loads(line[6:])["id"], time.perf_counter()
+                if name == "start":
+                    self.started.append((message, now))
+                else:
+                    self.ended[message] = now
+
+
+class Chats:
+    """Messages that are written to shared chats, and what listeners of all gateways hear of them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.numbers = itertools.count()
+        self.accepted: list[str] = []
+        self.listeners: dict[tuple[Server, str], Listener] = {}
+
+    def listen(self, gateway: Server) -> None:
+        """To every chat."""
+        for name in self.names:
+            self.listeners[gateway, name] = Listener(gateway, name)
+
+    def say(self, gateway: Server, chat: str) -> tuple[str, int] | None:
+        """Write a message: its id, and how many are read before it; None: it was not accepted."""
+        number = next(self.numbers)
+        name = f"m{number}"
+        try:
+            with gateway.client() as client:
+                answer = client.post("/api/danmaku/enqueue" + query(chat), json=message(name, f"v{number}"))
+        except httpx.HTTPError:
+            return None
+        if answer.status_code != 202:
+            return None
+        self.accepted.append(name)
+        return name, int(answer.json()["position"])
+
+    def write(self, gateways: Callable[[], list[Server]], over: threading.Event) -> None:
+        """Write to all chats without pause, until `over`."""
+        for turn in itertools.count():
+            if over.is_set():
+                return
+            now = gateways()
+            said = self.say(now[turn % len(now)], self.names[turn % len(self.names)])
+            time.sleep(0.5 if said is None else 0.2 + said[1])  # slower where more wait
+
+    def ended(self) -> set[str]:
+        """Messages that were read, or cut off by the death of their gateway."""
+        return {message for listener in list(self.listeners.values()) for message in list(listener.ended)}
+
+    def outcome(self) -> dict[str, object]:
+        """Once every accepted message has ended, or some never will."""
+        left, until = set(self.accepted), time.perf_counter() + END_SECONDS
+        while left and time.perf_counter() < until:
+            time.sleep(0.1)
+            before, left = left, set(self.accepted) - self.ended()
+            until = until if left == before else time.perf_counter() + END_SECONDS
+        twice, heard = set[str](), dict[str, list[float]]()
+        for listener in self.listeners.values():
+            begun = [message for message, _ in listener.started]
+            twice |= {message for message in begun if begun.count(message) > 1}
+            for one, moment in listener.started[1:]:  # the first may have been told again to one that came late
+                heard.setdefault(one, []).append(moment)
+        twice |= {message for message, moments in heard.items() if max(moments) - min(moments) > AGAIN_SECONDS}
+        return {"messages": len(self.accepted), "begun_twice": len(twice), "lost": len(left)}
