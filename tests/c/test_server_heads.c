@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/buffer.h"
 #include "server/server.h"
 #include "server_rig.h"
 
@@ -114,6 +115,35 @@ static void bad_requests_get_one_head(void **state) {
     rig_free(r);
 }
 
+/* Each part of a head takes a record of libmicrohttpd's memory for a connection. When that is full, the connection
+ * ends, and the server goes on. */
+static void a_head_of_many_parts_ends_its_connection(void **state) {
+    (void)state;
+    static const struct {
+        const char *before, *part, *after;
+    } heads[] = {{"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", "a:\r\n", "\r\n"},
+                 {"GET /healthz HTTP/1.1\r\nHost: localhost\r\nCookie: ", "a=b;", "\r\n\r\n"},
+                 {"GET /healthz?", "a&", " HTTP/1.1\r\nHost: localhost\r\n\r\n"}};
+    ishow_server_options options = rig_options();
+    options.idle_seconds = 1;
+    rig *r = rig_make(&options, 1, 4);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        for (size_t parts = 900; parts <= 7200; parts *= 2) {
+            ishow_buffer head = {0};
+            ishow_buffer_text(&head, heads[i].before);
+            for (size_t k = 0; k < parts; k++) ishow_buffer_text(&head, heads[i].part);
+            ishow_buffer_text(&head, heads[i].after);
+            assert_false(head.failed);
+            char *all = everything(r, (const char *)head.data, head.n);
+            const char *const status = parts == 900 ? "HTTP/1.1 200 " : "HTTP/1.1 4";
+            if (*all && strncmp(all, status, strlen(status))) fail_msg("%zu * %s: %s", parts, heads[i].part, all);
+            free(all);
+            ishow_buffer_free(&head);
+        }
+    expect(r, GET("/healthz", ""), 200, "ready");
+    rig_free(r);
+}
+
 static void other_sites_may_not_use_it_without_an_origin(void **state) {
     (void)state;
     ishow_server_options options = rig_options();
@@ -193,6 +223,7 @@ int main(void) {
         cmocka_unit_test(there_is_one_host),
         cmocka_unit_test(absolute_addresses_name_their_host),
         cmocka_unit_test(bad_requests_get_one_head),
+        cmocka_unit_test(a_head_of_many_parts_ends_its_connection),
         cmocka_unit_test(other_sites_may_not_use_it_without_an_origin),
         cmocka_unit_test(wrong_keys_are_slowed_down),
         cmocka_unit_test(short_keys_are_warned_about),

@@ -43,7 +43,7 @@ int fuzz_one(const uint8_t *data, size_t n) {
     const int fd = dial(r), frames = n > 1 && data[0] == 'W';
     if (frames) {
         send_all(fd, upgrade, sizeof upgrade - 1);
-        fuzz_must(answer(fd, out, sizeof out, 1000, "\r\n\r\n") > 12 && !strncmp(out, "HTTP/1.1 101", 12));
+        fuzz_must(answer(fd, out, sizeof out, 60000, "\r\n\r\n") > 12 && !strncmp(out, "HTTP/1.1 101", 12));
         if (data[1] & 1)
             send_all(fd, (const char *)data + 2, n - 2);
         else
