@@ -137,8 +137,9 @@ static int write_event(client *c, const char *type, json_t *data, const ishow_bu
     return good;
 }
 
-static int write_error(client *c, const char *code, const char *text) {
-    return write_event(c, "error", json_pack("{s:s, s:s}", "code", code, "text", text), NULL);
+static int write_error(client *c, const ishow_error *error) {
+    const char *code = ishow_status_name(error->status);
+    return write_event(c, "error", json_pack("{s:s, s:s}", "code", code, "text", error->message), NULL);
 }
 
 /* ---- requests ---- */
@@ -150,7 +151,8 @@ static json_t *artifact(const char *name, const char *description, const char *v
     return found;
 }
 
-static int describe(client *c, ishow_engine *engine) {
+static int describe(client *c, ishow_engine *engine, const json_t *data) {
+    (void)data;
     static const char *const others[] = {"asr", "handle", "intent", "wake", "mic", "snd"};
     ishow_voice_entry *entries = NULL;
     ishow_model_info info;
@@ -165,7 +167,7 @@ static int describe(client *c, ishow_engine *engine) {
     }
     free(entries);
     json_object_set_new(program, "voices", voices);
-    json_object_set_new(program, "supports_synthesize_streaming", json_false());
+    json_object_set_new(program, "supports_synthesize_streaming", json_true());
     json_object_set_new(all, "tts", json_pack("[o]", program));
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) json_object_set_new(all, others[i], json_array());
     return write_event(c, "info", all, NULL);
@@ -219,59 +221,141 @@ static int is_there(client *c) {
     return poll(fds, 2, 0) <= 0;
 }
 
-static int write_speech(client *c, ishow_utterance *utterance, int rate) {
-    ishow_error error = {0};
+/* Sends the speech until its end or its failure, which is in `error`. 0: the connection has ended. */
+static int write_speech(client *c, ishow_utterance *utterance, int rate, ishow_error *error) {
     const float *samples;
     size_t n;
     if (!write_event(c, "audio-start", json_pack("{s:i, s:i, s:i}", "rate", rate, "width", 2, "channels", 1), NULL))
         return 0;
     for (;;) {
-        ishow_error_clear(&error);
-        const ishow_status status = ishow_utterance_next(utterance, 0.2, &samples, &n, &error);
+        ishow_error_clear(error);
+        const ishow_status status = ishow_utterance_next(utterance, 0.2, &samples, &n, error);
         if (status == ISHOW_EAGAIN) {
             if (!is_there(c)) return 0;
             continue;
         }
-        if (status != ISHOW_OK) return write_error(c, ishow_status_name(status), error.message);
+        if (status != ISHOW_OK) return 1;
         if (!n) return write_event(c, "audio-stop", NULL, NULL);
         if (!write_piece(c, samples, n, rate)) return 0;
     }
 }
 
-static int synthesize(client *c, ishow_engine *engine, const json_t *data) {
+/* Submits the text of a request, or where it is open, a text that follows in pieces. */
+static ishow_status begin(client *c, ishow_engine *engine, const json_t *data, int open, ishow_utterance **out,
+                          int *rate, ishow_error *error) {
     const json_t *voice = json_object_get(data, "voice");
-    const char *text = json_string_value(json_object_get(data, "text")),
+    const char *text = open ? "" : json_string_value(json_object_get(data, "text")),
                *name = json_string_value(json_object_get(voice, "name"));
     const char *language = json_string_value(json_object_get(voice, "language"));
     defaults d = {.server = c->owner->server};
-    ishow_utterance *utterance = NULL;
-    ishow_error error = {0};
     ishow_model_info info;
     char found[65];
-    if (!text) return write_error(c, "EINVAL", "The event synthesize needs a text.");
+    if (!text) return ishow_fail(error, ISHOW_EINVAL, "text", "The event synthesize needs a text.");
     server_call(d.server, copy_defaults, &d);
     d.request.text = text;
+    d.request.open = open;
+    if (open) d.request.deadline = 0;
     d.request.voice = name ? name : language ? voice_of_language(engine, language, found) : NULL;
     if (!d.request.voice && d.voice[0]) d.request.voice = d.voice;
     d.request.early = 1;
     ishow_engine_info(engine, &info);
-    const ishow_status status = ishow_engine_submit(engine, &d.request, NULL, NULL, &utterance, &error);
-    if (status != ISHOW_OK) return write_error(c, ishow_status_name(status), error.message);
-    const int good = write_speech(c, utterance, info.sample_rate);
+    *rate = info.sample_rate;
+    return ishow_engine_submit(engine, &d.request, NULL, NULL, out, error);
+}
+
+static int synthesize(client *c, ishow_engine *engine, const json_t *data) {
+    ishow_utterance *utterance = NULL;
+    ishow_error error = {0};
+    int rate, good = 1;
+    if (begin(c, engine, data, 0, &utterance, &rate, &error) == ISHOW_OK)
+        good = write_speech(c, utterance, rate, &error);
+    if (good && error.status) good = write_error(c, &error);
     ishow_utterance_free(utterance);
     return good;
 }
 
+/* ---- a text that is still being written ---- */
+
+typedef struct written {
+    client *client;
+    ishow_utterance *utterance; /* NULL: it could not begin; pieces are dropped */
+    ishow_error error;          /* why a piece was not taken */
+    int stopped;                /* the event synthesize-stop has come */
+} written;
+
+/* Takes pieces until the text or the connection ends. The event synthesize, which repeats the whole text for servers
+ * that know no pieces, is left out. */
+static void *take_pieces(void *self) {
+    written *w = self;
+    json_t *event;
+    while (!w->stopped && (event = read_event(w->client))) {
+        const char *type = json_string_value(json_object_get(event, "type")),
+                   *text = json_string_value(json_object_get(json_object_get(event, "data"), "text"));
+        const int takes = !strcmp(type, "synthesize-chunk") && w->utterance && !w->error.status;
+        w->stopped = !strcmp(type, "synthesize-stop");
+        if (takes && !text)
+            ishow_fail(&w->error, ISHOW_EINVAL, "text", "The event synthesize-chunk needs a text.");
+        else if (takes)
+            ishow_speak_feed(w->utterance, text, ISHOW_WAIT, &w->error);
+        if (takes && w->error.status) ishow_utterance_cancel(w->utterance);
+        json_decref(event);
+    }
+    if (!w->utterance) return NULL;
+    if (w->stopped)
+        ishow_speak_end(w->utterance, NULL); /* it may have ended by a failure */
+    else
+        ishow_utterance_cancel(w->utterance);
+    return NULL;
+}
+
+static int synthesize_written(client *c, ishow_engine *engine, const json_t *data) {
+    written w = {.client = c};
+    ishow_error error = {0};
+    pthread_t taker;
+    int rate, good, takes = 0;
+    if (begin(c, engine, data, 1, &w.utterance, &rate, &error) == ISHOW_OK)
+        takes = !pthread_create(&taker, NULL, take_pieces, &w);
+    if (takes) {
+        good = write_speech(c, w.utterance, rate, &error);
+        if (!good) { /* wake the thread that takes pieces */
+            ishow_utterance_cancel(w.utterance);
+            shutdown(c->fd, SHUT_RDWR);
+        }
+        pthread_join(taker, NULL);
+        if (good && error.status) good = write_error(c, w.error.status ? &w.error : &error);
+    } else {
+        if (w.utterance) ishow_fail(&error, ISHOW_EIO, "", "A thread for the text could not be started.");
+        ishow_utterance_free(w.utterance);
+        w.utterance = NULL;
+        good = write_error(c, &error);
+        take_pieces(&w);
+    }
+    ishow_utterance_free(w.utterance);
+    return good && w.stopped && write_event(c, "synthesize-stopped", NULL, NULL);
+}
+
+typedef int answer_fn(client *c, ishow_engine *engine, const json_t *data);
+
 static int answer(client *c, const json_t *event) {
+    static const struct {
+        const char *type;
+        answer_fn *answer;
+    } known[] = {{"describe", describe}, {"synthesize", synthesize}, {"synthesize-start", synthesize_written}};
     const char *type = json_string_value(json_object_get(event, "type"));
     const json_t *data = json_object_get(event, "data");
     ishow_server *s = c->owner->server;
     ishow_engine *engine = atomic_load(&s->engine);
+    ishow_error error = {0};
     if (!strcmp(type, "ping")) return write_event(c, "pong", json_deep_copy(data), NULL);
-    if (strcmp(type, "describe") && strcmp(type, "synthesize")) return 1; /* an event of another Wyoming service */
-    if (atomic_load(&s->draining)) return write_error(c, "ESTATE", "The server is closing down.");
-    if (!engine) return write_error(c, "ESTATE", "The model is being loaded.");
-    return strcmp(type, "describe") ? synthesize(c, engine, data) : describe(c, engine);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(type, known[i].type)) continue;
+        if (atomic_load(&s->draining))
+            ishow_fail(&error, ISHOW_ESTATE, "", "The server is closing down.");
+        else if (!engine)
+            ishow_fail(&error, ISHOW_ESTATE, "", "The model is being loaded.");
+        return error.status ? write_error(c, &error) : known[i].answer(c, engine, data);
+    }
+    return 1; /* an event of another Wyoming service */
 }
 
 /* ---- threads ---- */

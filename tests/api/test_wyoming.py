@@ -11,13 +11,20 @@ from contextlib import asynccontextmanager
 import httpx
 import numpy as np
 import pytest
-from serving import Server
+from serving import Server, until
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 from wyoming.error import Error
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
-from wyoming.tts import Synthesize, SynthesizeVoice
+from wyoming.tts import (
+    Synthesize,
+    SynthesizeChunk,
+    SynthesizeStart,
+    SynthesizeStop,
+    SynthesizeStopped,
+    SynthesizeVoice,
+)
 
 TEXT = "The quick brown fox jumps over the lazy dog."
 LONG = " ".join([TEXT] * 40)
@@ -99,6 +106,83 @@ def test_speaks_in_the_voice_that_is_asked_for(port: int) -> None:
             assert event is not None and Pong.from_event(event).text == "still there?"
 
     asyncio.run(talk())
+
+
+async def answer(client: AsyncTcpClient) -> tuple[list[str], bytes]:
+    """The types of the events of a written text's answer, chunks counted once, and its samples."""
+    kinds: list[str] = []
+    parts: list[bytes] = []
+    while (event := await asyncio.wait_for(client.read_event(), 60)) is not None:
+        if AudioChunk.is_type(event.type):
+            parts.append(AudioChunk.from_event(event).audio)
+        if kinds[-1:] != [event.type]:
+            kinds.append(Error.from_event(event).text if Error.is_type(event.type) else event.type)
+        if SynthesizeStopped.is_type(event.type):
+            return kinds, b"".join(parts)
+    raise EOFError
+
+
+def test_a_text_is_spoken_while_it_is_written(port: int) -> None:
+    """As Home Assistant does for its language models: pieces, the whole text for older servers, the end."""
+
+    async def talk() -> None:
+        async with connected(port) as client:
+            await client.write_event(SynthesizeStart(SynthesizeVoice(name="owen")).event())
+            for piece in ("Good evening, every", "body. This is the fir", "st part, "):
+                await client.write_event(SynthesizeChunk(piece).event())
+            heard: list[str] = []
+            while AudioChunk.__name__ not in heard:  # before the text has ended
+                event = await asyncio.wait_for(client.read_event(), 60)
+                assert event is not None
+                heard.append(AudioChunk.__name__ if AudioChunk.is_type(event.type) else event.type)
+            assert heard[0] == "audio-start"
+            await client.write_event(SynthesizeChunk("and this is the second one.").event())
+            await client.write_event(Synthesize(TEXT).event())
+            await client.write_event(SynthesizeStop().event())
+            kinds, rest = await answer(client)
+            assert kinds == ["audio-chunk", "audio-stop", "synthesize-stopped"] and len(rest) > 24000 * 2
+            whole = await speak(client, "Yes.")
+            assert isinstance(whole, np.ndarray), "the connection serves the next request"
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize(
+    ("voice", "piece", "wrong"),
+    [
+        ("nobody", "Hello.", "there is no voice 'nobody'; there are hazel, owen, edith, lan, jun, kerstin"),
+        ("owen", "x" * 5001, "a piece of text must have at most 5000 characters, got 5001"),
+        ("owen", " ", "the text ended and held nothing that this voice can speak"),
+    ],
+)
+def test_what_is_wrong_with_a_written_text_is_said(port: int, voice: str, piece: str, wrong: str) -> None:
+    async def talk() -> None:
+        async with connected(port) as client:
+            await client.write_event(SynthesizeStart(SynthesizeVoice(name=voice)).event())
+            await client.write_event(SynthesizeChunk(piece).event())
+            await client.write_event(SynthesizeChunk("And more.").event() if piece.strip() else Ping().event())
+            await client.write_event(SynthesizeStop().event())
+            kinds, _ = await answer(client)
+            assert kinds[-2:] == [wrong, "synthesize-stopped"]
+            assert isinstance(await speak(client, "Yes."), np.ndarray)
+
+    asyncio.run(talk())
+
+
+def test_a_writer_that_leaves_ends_its_speech() -> None:
+    """A client that leaves in the middle of its text, and one that takes no audio, leave nothing behind."""
+    number = free_port()
+    with Server("--wyoming", str(number), "--set", "sampling.nfe=3") as server:
+
+        async def leave() -> None:
+            async with connected(number) as client:
+                await client.write_event(SynthesizeStart().event())
+                await client.write_event(SynthesizeChunk("Good evening, everybody. This goes").event())
+                await asyncio.sleep(0.5)
+
+        asyncio.run(leave())
+        until(lambda: "ishowtts_queue_in_flight 0" in httpx.get(server.url + "/metrics").text)
+        asyncio.run(leave())  # and at the end of the server
 
 
 def test_clients_do_not_wait_for_each_other(port: int) -> None:
