@@ -27,7 +27,7 @@ def overrides(asked: Mapping[str, object]) -> list[str]:
 
 
 def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field]) -> None:
-    """Add an option for each field of a table, with its name, range and description.
+    """Add an option for each field of a table, with its name, description, range and default.
 
     Parsed values are text for `field_overrides` and `request_value`, None where the option is not given.
     """
@@ -36,13 +36,25 @@ def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field]) -> None
         name, words = "--" + option.replace("_", "-"), "; ".join(part.help for part in parts)
         if field.kind == "boolean" and field.negation:
             name = "--" + field.negation.replace("_", "-")
-            parser.add_argument(name, dest=option, action="store_const", const="false", help=f"do not {words}")
+            effect = words.partition(":")[0]  # what follows is true of the field, not of its absence
+            parser.add_argument(name, dest=option, action="store_const", const="false", help=f"do not {effect}")
         elif field.kind == "boolean":
             parser.add_argument(name, action="store_const", const="true", help=words)
         elif len(parts) > 1:
             parser.add_argument(name, metavar="FROM:TO", help=f"times from {field.least:g} to {field.most:g}: {words}")
         else:
-            parser.add_argument(name, help=f"{', '.join(field.choices)}: {words}" if field.choices else words)
+            parser.add_argument(name, help=words + _range(field))
+
+
+def _range(field: Field) -> str:
+    """The values and the default of a field, in parentheses; "" for one that has neither."""
+    values = ", ".join(field.choices)
+    if field.least is not None and field.most is not None:
+        values = f"{field.least:g} to {field.most:g}"
+    number = isinstance(field.default, float)
+    default = "" if field.default is None else f"default {field.default:g}" if number else f"default {field.default}"
+    said = "; ".join(filter(None, (values, default)))
+    return f" ({said})" if said else ""
 
 
 def field_overrides(arguments: argparse.Namespace, section: str, fields: Iterable[Field]) -> list[str]:

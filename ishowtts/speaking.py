@@ -68,12 +68,16 @@ def cut(text: str, limit: int, markup: bool = False) -> list[str]:
 def speak(arguments: argparse.Namespace, config: Config) -> int:
     """Run the command; the exit status.
 
-    Where nothing can play the speech, it is written to a file in the working folder. TextError: there is no text;
-    ConfigError: the output has an unknown suffix or no folder; IshowError: as `Engine.speak`.
+    Where nothing can play the speech, it is written to a file in the working folder. TextError: there is no text, or it
+    is not UTF-8; ConfigError: the output has an unknown suffix or no folder; IshowError: as `Engine.speak`.
     """
     text = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.text == "-" else arguments.text
     if not text.strip():
         raise TextError("There is no text to speak.", field="text")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # Python puts halves of surrogate pairs for bytes of an argument that are not UTF-8
+        raise TextError("The text is not UTF-8.", field="text") from None
     output = arguments.output
     if output not in (None, "-") and not Path(output).absolute().parent.is_dir():
         raise ConfigError(f"there is no folder {Path(output).absolute().parent} to write to", field="output")
@@ -100,7 +104,7 @@ def speak(arguments: argparse.Namespace, config: Config) -> int:
                 silent = str(error)
         else:
             pieces.extend(speech)
-        about = speech.about(pieces)
+        about = speech.left_out() + speech.about(pieces)
     if silent:
         output = _free_name()
         print(f"nothing can be played here ({silent}): the speech is in {output}", file=sys.stderr)
@@ -178,6 +182,16 @@ class _Speech:
                     return
                 yield piece.copy()
             bar.update(int(100 * (before + own * stream.progress) / self._length) - bar.n)
+
+    def left_out(self) -> str:
+        """A line about the words that the voice cannot read, "" where it reads all of them."""
+        timings = [stream.timings for stream in self._streams]
+        count = sum(one["unspoken"][0] for one in timings)
+        if not count:
+            return ""
+        first = next(one["unspoken"][1] for one in timings if one["unspoken"][0])
+        words = first if count == 1 else f"{count} words, such as {first}"
+        return f"the voice {timings[0]['voice']} cannot read {words}; `ishowtts voices` lists others\n"
 
     def about(self, pieces: list[Samples]) -> str:
         """One line about the speech and the time to compute it, without the time of playing."""

@@ -114,7 +114,7 @@ class Config(Section):
         if self.default_voice is not None and self.default_voice not in [voice.id for voice in voices]:
             names = ", ".join(voice.id for voice in voices) or "none at all"
             raise VoiceError(
-                f"default_voice is {self.default_voice}, but the model has {names}.",
+                f"there is no voice {self.default_voice!r} (default_voice); there are {names}.",
                 status="ENOTFOUND",
                 field="default_voice",
             )

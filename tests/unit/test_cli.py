@@ -48,6 +48,15 @@ def test_speaks_into_a_file_and_says_what_it_did(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes(), "the same seed gives the same speech"
 
 
+def test_the_help_tells_ranges_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["speak", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "as many as the model states, else 7 (0 to 64; default 0)" in said
+    assert "(euler, midpoint; default euler)" in said and "(0.25 to 4; default 1)" in said
+    assert "do not let a guidance-conditioned network predict the guided velocity itself --sway" in said
+
+
 def test_ways_of_sampling(tmp_path: Path) -> None:
     def said(*options: str) -> bytes:
         out = tmp_path / "x.wav"
@@ -162,15 +171,23 @@ def test_where_a_text_is_cut() -> None:
     assert speaking.cut("short", 10) == ["short"] and speaking.cut("a" * 10 + " \n " * 9, 10) == ["a" * 10]
 
 
-@pytest.mark.parametrize("text", [b"a\0b", b"a\xed\xa0\x80b"], ids=["NUL", "surrogate"])
-def test_what_is_no_text_is_refused_without_a_traceback(text: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (b"a\0b", "text holds a NUL character"),
+        (b"a\xed\xa0\x80b", "The text is not UTF-8."),
+        (b"caf\xe9", "The text is not UTF-8."),
+    ],
+    ids=["NUL", "surrogate", "Latin-1"],
+)
+def test_what_is_no_text_is_refused_without_a_traceback(text: bytes, wrong: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ishowtts", "speak", "-o", str(tmp_path / "x.wav"), *QUICK]
     if b"\0" in text:
         done = subprocess.run([*command, "-"], input=text, capture_output=True)
     else:
         done = subprocess.run([*command, text], capture_output=True)
     assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"Traceback" not in done.stderr, done.stderr
-    assert done.stderr.startswith(b"ishowtts speak: text holds ")
+    assert done.stderr.decode() == f"ishowtts speak: {wrong}\n"
     assert not (tmp_path / "x.wav").exists()
 
 
@@ -237,6 +254,15 @@ def test_bad_input_is_one_sentence_and_status_2(
 def test_text_without_sound(tmp_path: Path) -> None:
     done = run("speak", "😀", "-o", str(tmp_path / "x.wav"), "--threads", "1")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "spoken" in done.stderr
+
+
+def test_words_that_the_voice_cannot_read_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "x.wav")
+    for text, words in (("Hello привет", "привет"), ("Hello привет мир", "2 words, such as привет"), ("Hello.", "")):
+        assert cli.main(["speak", text, "-o", out, "--nfe", "2", "--threads", "1", "--voice", "hazel"]) == 0
+        said = capsys.readouterr().err.splitlines()
+        note = f"the voice hazel cannot read {words}; `ishowtts voices` lists others"
+        assert said[:-1] == ([note] if words else [])
 
 
 def test_interrupt_while_loading_and_while_speaking_is_130(tmp_path: Path) -> None:
