@@ -8,7 +8,7 @@ import { clock, duration, figure, onLanguage, t } from "./i18n.js";
 import { Feed, Speaker, amountOf } from "./live.js";
 import { overlayForm } from "./obs.js";
 import { sampleSentence } from "./picker.js";
-import { platformForm, showSources } from "./platforms.js";
+import { placeOf, platformForm, showSources } from "./platforms.js";
 import { reasonText } from "./reasons.js";
 import { muteButton, showHeld, showMuted } from "./moderation.js";
 import { shell, watchHealth } from "./shell.js";
@@ -77,7 +77,7 @@ function showControls() {
 
 function showNow(about) {
   $("now-who").textContent = about
-    ? [who(about), amountOf(about), about.channel && `${about.platform} · ${about.channel}`].filter(Boolean).join(" · ")
+    ? [who(about), amountOf(about), placeOf(about)].filter(Boolean).join(" · ")
     : "";
   if (!about) {
     captions.clear();
@@ -135,7 +135,7 @@ function showRefused() {
         el(
           "li",
           {},
-          messageText(item, clock(item.timestamp), item.channel && `${item.platform} · ${item.channel}`),
+          messageText(item, clock(item.timestamp), placeOf(item)),
           el("span", { class: "badge warn" }, reasonText(item.reason)),
           item.reason !== "muted" && muteButton(item, decide),
         ),
@@ -147,7 +147,7 @@ function showRefused() {
 }
 
 function showModeration() {
-  showHeld(queue.held ?? [], (item) => messageText(item, item.channel && `${item.platform} · ${item.channel}`), decide);
+  showHeld(queue.held ?? [], (item) => messageText(item, placeOf(item)), decide);
   showMuted(queue.muted ?? [], decide);
 }
 
@@ -349,7 +349,7 @@ $("say").addEventListener("submit", async (event) => {
   $("say-text").focus();
 });
 $("test").addEventListener("click", () =>
-  say("Test", sampleSentence(speakerOfTests), "Normal", { user_id: crypto.randomUUID?.() ?? String(Math.random()) }),
+  say(t("Test"), sampleSentence(speakerOfTests), "Normal", { user_id: crypto.randomUUID?.() ?? String(Math.random()) }),
 );
 onLanguage(() => {
   showConnection();

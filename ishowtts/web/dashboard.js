@@ -4,6 +4,7 @@ import { apiKey, ask, askJson, explain } from "./api.js";
 import { $, el, tell } from "./dom.js";
 import { duration, figure, onLanguage, size, t } from "./i18n.js";
 import { Metrics } from "./metrics.js";
+import { platformName, stateBadge } from "./platforms.js";
 import { reasonText } from "./reasons.js";
 import { shell } from "./shell.js";
 import { Spark } from "./spark.js";
@@ -158,12 +159,17 @@ async function readHistory() {
 function showChat() {
   $("chat-none").hidden = chat !== null;
   $("sources").replaceChildren(
-    ...(chat?.connections ?? []).map(({ platform, channel, state, text }) =>
+    ...(chat?.connections ?? []).map((source) =>
       el(
         "li",
         {},
-        el("div", { class: "grow" }, `${platform} · ${channel} `, text && el("p", { class: "soft" }, text)),
-        el("span", { class: "badge" }, state),
+        el(
+          "div",
+          { class: "grow" },
+          `${platformName(source.platform)} · ${source.channel} `,
+          source.text && el("p", { class: "soft" }, source.text),
+        ),
+        stateBadge(source),
       ),
     ),
   );

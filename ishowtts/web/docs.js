@@ -9,13 +9,13 @@ import { tryout } from "./tryout.js";
 
 const METHODS = ["get", "post", "put", "delete"];
 const GROUPS = [
-  [/^\/api\/tts/, () => t("Speech")],
+  [/^\/api\/(tts|lexicon|reading)/, () => t("Speech")],
   [/^\/v1\//, () => t("OpenAI-compatible")],
   [/^\/api\/voices/, () => t("Voices")],
   [/^\/api\/danmaku/, () => t("Live chat")],
   [/./, () => t("Server")],
 ];
-const SOCKETS = ["/api/tts/ws"]; // a form cannot speak WebSocket
+const SOCKETS = ["/api/tts/ws", "/api/danmaku/ingest/{kind}"]; // whose GET is a WebSocket, which no form can speak
 
 let schemas = null;
 
@@ -93,7 +93,8 @@ function inside(path, method, what) {
       el("details", {}, el("summary", {}, el("code", {}, status), " ", ...rich(description)), ...content(carried)),
     );
   }
-  if (!SOCKETS.includes(path)) parts.push(el("h3", {}, t("Try it out")), tryout(path, method, what, schemas));
+  if (method !== "get" || !SOCKETS.includes(path))
+    parts.push(el("h3", {}, t("Try it out")), tryout(path, method, what, schemas));
   return parts;
 }
 

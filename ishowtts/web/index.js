@@ -3,8 +3,8 @@
 import { askJson, explain } from "./api.js";
 import { $, asked, clearFields, confirmed, copyText, el, icon, tell, tellField, toast } from "./dom.js";
 import * as store from "./history.js";
-import { clock, duration, figure, onLanguage, t } from "./i18n.js";
-import { chooseVoice, setPreviewVolume } from "./picker.js";
+import { clock, duration, figure, language, onLanguage, t } from "./i18n.js";
+import { chooseVoice, languageName, setPreviewVolume } from "./picker.js";
 import { Player } from "./player.js";
 import { draft, forgetPreset, keepDraft, keepPreset, linkOf, presets, requestIn } from "./presets.js";
 import { showLexicon, showReading } from "./reading.js";
@@ -26,6 +26,7 @@ let ready = false;
 let figures = {}; // of the last speech: {first, total, length, rtf} in seconds, seed
 let voices = [];
 let own = { speed: 1, nfe: null }; // the server's settings, which a request leaves out; nfe null: not known yet
+let ownVoice = ""; // the server's default voice
 let wanted = {}; // what the form shall hold, for choices that the server has not listed yet
 
 // ---- what is shown ----
@@ -59,6 +60,20 @@ function showPosition() {
     ? t("{at} of {all}", { at: duration(player.position), all: duration(wave.clip.seconds) })
     : "–";
   $("blocked").hidden = !player.blocked;
+}
+
+/** Says that the voice left words out. @param {{count: number, first: string}} [unspoken] */
+function showUnspoken(unspoken, voice) {
+  const { count = 0, first } = unspoken ?? {};
+  const words =
+    count === 1
+      ? t("{voice} cannot read “{first}”. Choose a voice that speaks this language.", { voice, first })
+      : t("{voice} cannot read {n} of these words, such as “{first}”. Choose a voice that speaks their language.", {
+          voice,
+          first,
+          n: count,
+        });
+  tell($("unspoken"), count ? words : "");
 }
 
 function showDownload(blob, format, seed) {
@@ -188,6 +203,7 @@ async function start() {
   reading.clear();
   figures = {};
   showDownload(null);
+  showUnspoken();
   const mine = (running = new AbortController());
   const began = performance.now();
   const elapsed = () => (performance.now() - began) / 1000;
@@ -197,7 +213,7 @@ async function start() {
   showTimings();
   showPlayer();
   try {
-    const { clip, blob, rtf } = await speak(request, mine.signal, {
+    const { clip, blob, rtf, unspoken } = await speak(request, mine.signal, {
       start: (about) => {
         wave.clip = about.clip;
         figures.seed = about.seed;
@@ -216,6 +232,7 @@ async function start() {
     });
     await sound.finish();
     Object.assign(figures, { total: elapsed(), length: clip.seconds, rtf });
+    showUnspoken(unspoken, request.voice_id ?? ownVoice);
     const format = request.format ?? "wav";
     showDownload(blob, format, figures.seed);
     $("said").textContent = t("{all} of audio ready.", { all: duration(clip.seconds) });
@@ -258,6 +275,7 @@ async function replay(entry) {
     reading.begin(entry.request.text);
     for (const word of entry.words) reading.add(word);
     figures = entry.figures;
+    showUnspoken();
     showTimings();
     showDownload(entry.blob, entry.request.format ?? "wav", entry.seed);
     const sound = feed(clip);
@@ -334,14 +352,31 @@ async function showHistory() {
 
 // ---- the server's state ----
 
-async function listVoices(chosen) {
-  const current = wanted.voice_id || $("voice").value || chosen;
-  voices = await askJson("/api/voices");
+/** The voice of who has chosen none: the server's own, or where that speaks another language than the page, the first
+ *  one that speaks the page's. */
+function fittingVoice() {
+  const speaks = (voice) => !voice.language || voice.language.startsWith(language());
+  const voice = voices.find(({ id }) => id === ownVoice);
+  return !voice || speaks(voice) ? ownVoice : (voices.find(speaks)?.id ?? ownVoice);
+}
+
+/** The text of who has written none, in the page's language. */
+function showSample() {
+  if (!draft() && wanted.text === undefined) $("text").value = $("text").defaultValue;
+}
+
+function showVoices() {
+  const current = wanted.voice_id || (draft() && $("voice").value) || fittingVoice();
   const options = voices.map(
-    (v) => new Option(v.language ? `${v.id} (${v.language})` : v.id, v.id, false, v.id === current),
+    (v) => new Option(v.language ? `${v.id} (${languageName(v.language)})` : v.id, v.id, false, v.id === current),
   );
   if (options.length) $("voice").replaceChildren(...options);
   $("browse").disabled = !voices.length;
+}
+
+async function listVoices() {
+  voices = await askJson("/api/voices");
+  showVoices();
 }
 
 /** The server's own settings, which the sliders show until they are moved. */
@@ -361,9 +396,10 @@ watchHealth(async (health) => {
   if (!isServing(health)) ready = false;
   else if (!ready) {
     ready = true;
+    ownVoice = health.default_voice;
     $("short-guidance-field").hidden = !health.cloning;
     try {
-      await Promise.all([listVoices(health.default_voice), listFormats(), readSettings()]);
+      await Promise.all([listVoices(), listFormats(), readSettings()]);
       fill(wanted);
     } catch {
       ready = false;
@@ -433,7 +469,9 @@ document.addEventListener("keydown", (event) => {
 player.addEventListener("change", showPlayer);
 player.addEventListener("time", showPosition);
 onLanguage(() => {
+  showSample();
   count();
+  showVoices();
   showTimings();
   showPlayer();
   showPresets($("preset").value);
@@ -442,6 +480,7 @@ onLanguage(() => {
 shell();
 showPresets();
 const named = new URLSearchParams(location.search).get("voice");
+showSample();
 fill(adoptLink() ?? { ...draft(), ...(named && { voice_id: named }) });
 showPlayer();
 showHistory();

@@ -5,6 +5,7 @@
 import { follow } from "./events.js";
 import { figure, language, t } from "./i18n.js";
 import { Player } from "./player.js";
+import { syllables } from "./syllables.js";
 import { fromBase64, fromS16 } from "./wav.js";
 
 /** The server's events as DOM events ("message", "start", "audio", "end", "deleted", "state": `detail` is the data)
@@ -71,7 +72,7 @@ export class Speaker extends EventTarget {
     const known = about.captions[about.timed - 1]?.[1] ?? 0; // up to here the times are the speech's own
     const stretch = duration && about.duration > known ? Math.max(0, duration - known) / (about.duration - known) : 1;
     const placed = (time) => (time <= known ? time : known + (time - known) * stretch);
-    return about.captions.map(([from, to, word]) => [placed(from), placed(to), word]);
+    return about.captions.flatMap(([from, to, word]) => syllables(placed(from), placed(to), word));
   }
 
   setMuted(muted) {
@@ -188,6 +189,7 @@ export class Speaker extends EventTarget {
 export function amountOf({ amount }) {
   if (!amount) return "";
   const { value, currency } = amount;
+  if (currency === "CNY" && language() === "zh") return `${figure(value, Number.isInteger(value) ? 0 : 2)}元`;
   if (currency === "bits") return t("{n} bits", { n: figure(value) });
   try {
     const style = { style: "currency", currency, currencyDisplay: "name", trailingZeroDisplay: "stripIfInteger" };

@@ -2,6 +2,7 @@
 
 import { $, el, icon } from "./dom.js";
 import { t } from "./i18n.js";
+import { platformName } from "./platforms.js";
 
 const button = (label, onclick, kind = "quiet") =>
   el("button", { type: "button", class: kind, "aria-label": label.full, title: label.full, onclick }, label.short);
@@ -53,7 +54,7 @@ export function showMuted(muted, act) {
       el(
         "li",
         {},
-        el("div", { class: "grow" }, el("span", { class: "who" }, user), ` ${platform}`),
+        el("div", { class: "grow" }, el("span", { class: "who" }, user), ` · ${platformName(platform)}`),
         button({ short: t("Unmute"), full: t("Unmute {name}", { name: user }) }, () =>
           act("unmute", { platform, user }),
         ),

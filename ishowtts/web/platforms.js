@@ -11,18 +11,33 @@ const STATES = {
   failed: ["bad", () => t("failed")],
 };
 
+const BRANDS = { twitch: "Twitch", bilibili: "Bilibili", youtube: "YouTube" };
+
+/** A platform as it writes itself. */
+export const platformName = (id) => BRANDS[id] ?? id;
+
+/** Where a message came from. */
+export const placeOf = ({ platform, channel }) =>
+  platform === "manual" ? t("sent by hand") : channel && `${platformName(platform)} · ${channel}`;
+
+/** The state of a connection as a badge. */
+export function stateBadge({ state }) {
+  const [kind, name] = STATES[state] ?? ["", () => state];
+  return el("span", { class: `badge ${kind}` }, name());
+}
+
 /** The connections and their states. @param {Object[]} sources @param {(source: Object) => void} disconnect */
 export function showSources(sources, disconnect) {
   $("sources").replaceChildren(
     ...sources.map((source) => {
-      const [kind, name] = STATES[source.state] ?? ["", () => source.state];
+      const name = platformName(source.platform);
       return el(
         "li",
         {},
         el(
           "div",
           { class: "grow" },
-          el("p", {}, `${source.platform} · ${source.channel} `, el("span", { class: `badge ${kind}` }, name())),
+          el("p", {}, `${name} · ${source.channel} `, stateBadge(source)),
           source.text && el("p", { class: "soft" }, source.text),
         ),
         el(
@@ -30,7 +45,7 @@ export function showSources(sources, disconnect) {
           {
             type: "button",
             class: "quiet",
-            "aria-label": t("Disconnect {name}", { name: `${source.platform} ${source.channel}` }),
+            "aria-label": t("Disconnect {name}", { name: `${name} ${source.channel}` }),
             onclick: () => disconnect(source),
           },
           t("Disconnect"),
@@ -58,7 +73,7 @@ const PLATFORMS = {
     title: () => t("Sign in (optional)"),
     hint: () =>
       t(
-        "Without it, Bilibili masks viewers' names. SESSDATA is a cookie of bilibili.com; your profile shows the UID.",
+        "Without signing in, names are masked. SESSDATA is a cookie of bilibili.com; your profile shows the UID.",
       ),
   },
   youtube: {
@@ -76,7 +91,7 @@ function showPlatform() {
   $("channel-label").textContent = about.channel();
   $("token-label").textContent = about.token();
   $("login-label").textContent = about.login?.() ?? "";
-  $("login-field").hidden = needed;
+  $("login-field").hidden = $("account-kept").hidden = needed; // a key is kept, a login is not
   $("account-title").textContent = about.title();
   $("account-hint").textContent = about.hint();
   if (needed) $("account").open = true;

@@ -59,9 +59,15 @@ async function speakEvents(request, signal, on) {
       clip.add(samples);
       on.audio(samples);
     } else if (event === "word") on.word(value);
-    else if (event === "end") return { clip, blob: clip.wav(), rtf: value.rtf };
+    else if (event === "end") return { clip, blob: clip.wav(), rtf: value.rtf, unspoken: value.unspoken };
   }
   throw lost();
+}
+
+/** What the voice could not read, of the header `X-Unspoken: 2; first=%E4%BD%A0`. */
+function unspokenOf(response) {
+  const [, count = "0", first = ""] = /^(\d+); first=(\S*)$/.exec(response.headers.get("X-Unspoken") ?? "") ?? [];
+  return { count: Number(count), first: decodeURIComponent(first) };
 }
 
 async function speakFile(request, signal, on) {
@@ -119,11 +125,13 @@ async function speakFile(request, signal, on) {
     signal.throwIfAborted();
   }
   await listen(true);
-  return { clip, blob: new Blob(parts, { type }), rtf: (performance.now() - began) / 1000 / clip.seconds };
+  const rtf = (performance.now() - began) / 1000 / clip.seconds;
+  return { clip, blob: new Blob(parts, { type }), rtf, unspoken: unspokenOf(response) };
 }
 
 /** Speaks. @param {Object} request as in POST /api/tts @param {AbortSignal} signal @param {Listener} on
- *  @returns {Promise<{clip: Clip, blob: Blob, rtf: number}>} throws ApiError, or AbortError */
+ *  @returns {Promise<{clip: Clip, blob: Blob, rtf: number, unspoken: {count: number, first: string}}>} throws ApiError,
+ *  or AbortError */
 export function speak(request, signal, on) {
   return (request.format ?? "wav") === "wav" ? speakEvents(request, signal, on) : speakFile(request, signal, on);
 }

@@ -1,6 +1,7 @@
 // The text of a speech, whose words light up while they are heard.
 
 import { el } from "./dom.js";
+import { syllables } from "./syllables.js";
 
 /** @typedef {{start: number, end: number, offset: number, length: number}} Word seconds of the speech, characters (code
  *  points) of the text */
@@ -34,12 +35,17 @@ export class Reading {
     const end = word.offset + word.length;
     if (word.offset < this.done || end > this.characters.length) return;
     const slice = (from, to) => this.characters.slice(from, to).join("");
-    const span = el("span", { class: "word" }, slice(word.offset, end));
-    this.rest.before(slice(this.done, word.offset), span);
+    this.rest.before(slice(this.done, word.offset));
+    let offset = word.offset;
+    for (const [start, stop, text] of syllables(word.start, word.end, slice(offset, end))) {
+      const span = el("span", { class: "word" }, text);
+      this.rest.before(span);
+      this.words.push({ start, end: stop, offset, length: [...text].length });
+      this.spans.push(span);
+      offset += [...text].length;
+    }
     this.rest.data = slice(end);
     this.done = end;
-    this.words.push(word);
-    this.spans.push(span);
     this.box.hidden = false;
   }
 

@@ -31,11 +31,13 @@ export const zh = {
   "{h} h {m} min": "{h} 小时 {m} 分",
   "{at} of {all}": "{at} / {all}",
   "Nothing yet": "暂无内容",
-  "{n} bits": "{n} 比特",
+  "{n} bits": "{n} Bits",
 
   // speak
   Speech: "语音合成",
   Text: "文本",
+  "Good evening, and welcome to the stream. Every word you hear is made on this computer.":
+    "大家晚上好，欢迎来到直播间。你听到的每一个字，都是这台电脑现场合成的。",
   Voice: "音色",
   Browse: "挑选",
   Default: "默认",
@@ -76,10 +78,14 @@ export const zh = {
   "to speak,": "朗读，",
   "to stop": "停止",
   Result: "结果",
+  "{voice} cannot read “{first}”. Choose a voice that speaks this language.":
+    "{voice} 读不了“{first}”，请换用会这种语言的音色。",
+  "{voice} cannot read {n} of these words, such as “{first}”. Choose a voice that speaks their language.":
+    "{voice} 读不了其中 {n} 个词，例如“{first}”，请换用会这种语言的音色。",
   Position: "播放进度",
   Volume: "音量",
   "Your browser blocked the sound. Press Play.": "浏览器阻止了自动播放，请点击播放按钮。",
-  "First audio": "首段延迟",
+  "First audio": "首包延迟",
   Total: "总耗时",
   Length: "时长",
   RTF: "RTF",
@@ -142,6 +148,7 @@ export const zh = {
   "Record or upload 1 to 30 seconds of clean speech (3 to 12 are best) and type exactly what is said.":
     "录制或上传 1 到 30 秒的干净人声（3 到 12 秒效果最好），并逐字填写其中的内容。",
   Name: "名称",
+  "Latin letters, digits, dots, dashes and underscores": "只能用英文字母、数字、点、横线和下划线",
   Language: "语言",
   "Audio clip": "音频",
   Record: "录音",
@@ -172,7 +179,7 @@ export const zh = {
   Replay: "重播",
   "Clear queue": "清空队列",
   "Remove all {n} waiting messages?": "确定清空等待中的 {n} 条弹幕？",
-  "Play sound here": "在此播放声音",
+  "Play sound here": "在本页播放声音",
   Queue: "队列",
   "The queue is empty.": "队列为空。",
   "{n} waiting": "{n} 条等待中",
@@ -206,6 +213,9 @@ export const zh = {
   Paid: "付费",
   Gift: "礼物",
   Send: "发送",
+  Host: "主播",
+  Test: "测试",
+  "sent by hand": "手动发送",
   "Send a test message": "发送测试弹幕",
   "Sent.": "已发送。",
   "Sent. {n} ahead of it.": "已发送，前面还有 {n} 条。",
@@ -225,7 +235,7 @@ export const zh = {
   UID: "UID（用户编号）",
   "Public chat needs no sign-in. To sign in: an OAuth token with the scope user:read:chat, and its login.":
     "读取公开聊天无需登录。如要登录，请填写带 user:read:chat 权限的 OAuth 令牌及对应的登录名。",
-  "Without it, Bilibili masks viewers' names. SESSDATA is a cookie of bilibili.com; your profile shows the UID.":
+  "Without signing in, names are masked. SESSDATA is a cookie of bilibili.com; your profile shows the UID.":
     "不登录时，B 站会隐藏观众昵称。SESSDATA 在 bilibili.com 的 Cookie 里，UID 见个人空间。",
   "A key for the YouTube Data API v3, made in the Google Cloud console.":
     "在 Google Cloud 控制台创建的 YouTube Data API v3 密钥。",
@@ -242,7 +252,7 @@ export const zh = {
   Connected: "已连接",
   "Reconnecting…": "重连中…",
   Unavailable: "不可用",
-  "This server has no live chat.": "此服务没有弹幕功能。",
+  "This server has no live chat.": "此服务没有启用弹幕功能。",
   Totals: "累计",
   Received: "收到",
   Read: "已朗读",
@@ -295,7 +305,7 @@ export const zh = {
   Font: "字体",
   "Font size": "字号",
   Lines: "行数",
-  "Hide after (s)": "隐藏延迟（秒）",
+  "Hide after (s)": "停留时间（秒）",
   "Box opacity": "底框不透明度",
   "Place on screen": "画面位置",
   Alignment: "对齐方式",
@@ -334,7 +344,7 @@ export const zh = {
   "waiting for the model": "个请求在排队",
   "being spoken": "个请求正在合成",
   "Real-time factor": "实时率",
-  "Time to first audio": "首段延迟",
+  "Time to first audio": "首包延迟",
   "Last hour": "最近一小时",
   "Speech not completed": "未完成的合成",
   "One point every five seconds, kept by the server. Right is now.":

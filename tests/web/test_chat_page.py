@@ -185,8 +185,9 @@ def test_fields_for_signing_in(page: Browser) -> None:
     assert (
         labels() == ["Video, address or @handle", "API key"] and page.shown("token") and not page.shown("login-field")
     )
+    assert not page.shown("account-kept"), "this key is kept"
     page.choose("platform", "bilibili")
-    assert labels() == ["Room number", "SESSDATA cookie"] and page.shown("login-field")
+    assert labels() == ["Room number", "SESSDATA cookie"] and page.shown("login-field") and page.shown("account-kept")
     page.run(
         "window.sent = []; const ask = window.fetch; window.fetch = (url, what) => url.endsWith('/start')"
         " ? (sent.push(JSON.parse(what.body)), Promise.resolve(new Response('{}', { status: 202 }))) : ask(url, what)"
@@ -217,9 +218,13 @@ def test_connections(browser: Browser, tmp_path: Path) -> None:
         browser.write("channel", "somebody")
         browser.find("connect").find_element("css selector", "button").click()
         browser.wait(
-            lambda: "twitch · somebody" in browser.text("sources") and "reconnecting" in browser.text("sources")
+            lambda: "Twitch · somebody" in browser.text("sources") and "reconnecting" in browser.text("sources")
         )
         assert browser.find("channel").get_attribute("value") == "" and not browser.shown("sources-empty")
+        browser.open(server.url + "/dashboard")
+        browser.wait(lambda: browser.texts("#sources .badge") == ["reconnecting"])
+        browser.open(server.url + "/chat")
+        browser.wait(lambda: browser.all("#sources button"))
         browser.one("#sources button").click()
         browser.wait(lambda: browser.shown("sources-empty"))
         browser.open("about:blank")

@@ -28,6 +28,12 @@ def test_every_operation_is_shown_and_found(browser: Browser, server: Server) ->
     speak = opened(browser, "POST /api/tts")
     assert "nfe_step" in speak.text and "0 to 64" in speak.text and "required" in speak.text
     assert "18446744073709551615" in speak.text  # as the file has it, not rounded to a double
+    assert speak.find_elements("css selector", "form")
+    browser.write("search", "ingest")
+    for method, forms in (("GET", 0), ("POST", 1)):  # the GET is a WebSocket
+        socket = opened(browser, f"{method} /api/danmaku/ingest/{{kind}}")
+        assert len(socket.find_elements("css selector", "form")) == forms
+    browser.write("search", "")
     assert "`" not in browser.text("operations") and speak.find_elements("css selector", "p code")
     browser.check_reading("docs")
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -58,6 +59,14 @@ def test_words_light_up_while_they_are_heard(page: Browser) -> None:
     assert seen == [word for word in re.findall(r"\w+", text) if word in seen]
     assert {"evening", "23", "viewers", "sentence"} <= set(seen)
     assert page.text("spoken") == text
+
+
+def test_chinese_lights_up_by_its_characters(page: Browser) -> None:
+    page.choose("voice", "lan")
+    say(page, "大家好，欢迎 Ann。")
+    page.wait(lambda: finished(page))
+    assert page.texts("#spoken .word") == ["大", "家", "好", "欢", "迎", "Ann"]
+    assert page.text("spoken") == "大家好，欢迎 Ann。"
 
 
 def test_it_speaks_and_is_heard(page: Browser, tmp_path: Path) -> None:
@@ -234,6 +243,45 @@ def test_guidance_without_the_reference(browser: Browser, cloning: Server) -> No
     browser.run("localStorage.clear()")
 
 
+@pytest.mark.parametrize("form", ["wav", "mp3"])
+def test_words_that_the_voice_cannot_read_are_named(page: Browser, form: str) -> None:
+    page.choose("format", form)
+    say(page, "Hello, привет, friends.")
+    page.wait(lambda: finished(page) and page.shown("unspoken"))
+    assert page.text("unspoken") == "hazel cannot read “привет”. Choose a voice that speaks this language."
+    say(page, "Hello, friends.")
+    page.wait(lambda: finished(page))
+    assert not page.shown("unspoken")
+
+
+def test_the_first_visit_in_chinese_has_a_chinese_voice_and_text(page: Browser) -> None:
+    """Who has chosen nothing gets a voice and a text of the page's language, and the other ones after a switch."""
+    chosen = lambda: [page.find(name).get_attribute("value") for name in ("voice", "text")]  # noqa: E731
+    english = chosen()
+    assert english[0] == "hazel" and english[1].startswith("Good evening")
+    page.click("language")
+    assert chosen()[0] == "lan" and chosen()[1].startswith("大家晚上好")
+    page.driver.refresh()
+    begun(page)
+    assert chosen()[0] == "lan" and chosen()[1].startswith("大家晚上好")
+    page.click("language")
+    assert chosen() == english
+    page.choose("voice", "owen")
+    page.click("language")
+    assert chosen() == ["owen", english[1]]
+    page.click("language")
+
+
+@pytest.mark.parametrize(("name", "field"), [("speed", "speed"), ("steps", "nfe_step")])
+def test_sliders_have_the_range_of_the_server(page: Browser, server: Server, name: str, field: str) -> None:
+    allowed = httpx.get(server.url + "/openapi.json").json()["components"]["schemas"]["SpeechRequest"]["properties"]
+    slider = page.find(name)
+    limits = {key: float(slider.get_attribute(key) or "nan") for key in ("min", "max")}
+    known = [allowed[field], *allowed[field].get("anyOf", [])]
+    for key, word in (("min", "minimum"), ("max", "maximum")):
+        assert limits[key] == next(one[word] for one in known if word in one)
+
+
 def test_not_offered_where_it_does_nothing(page: Browser) -> None:
     assert not page.shown("short-guidance-field")
 
@@ -274,7 +322,7 @@ def test_presets_and_a_link(page: Browser, server: Server) -> None:
     page.driver.refresh()
     begun(page)
     page.choose("preset", "Fast German")
-    assert page.run(FORM)[:5] == ["Guten Abend.", "kerstin", "1.5", "7", "midpoint"]
+    assert page.run(FORM)[:5] == ["Guten Abend.", "kerstin", "1.5", "0", "midpoint"]
     page.run("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
     page.click("link")
     page.wait(lambda: page.run("return window.copied"))
@@ -286,7 +334,7 @@ def test_presets_and_a_link(page: Browser, server: Server) -> None:
     page.open("about:blank")
     page.open(link)
     begun(page)
-    assert page.run(FORM)[:5] == ["Guten Abend.", "kerstin", "1.5", "7", "midpoint"]
+    assert page.run(FORM)[:5] == ["Guten Abend.", "kerstin", "1.5", "0", "midpoint"]
     assert page.driver.current_url == server.url + "/"
 
 
