@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.M | re.S)
-NAMED = re.compile(r"Save this as `([^`]+)`:\s*$")
+NAMED = re.compile(r"(?:Save this as|存为) `([^`]+)`[:：]\s*$")
 
 
 @dataclass(frozen=True)
