@@ -4,6 +4,7 @@
 #   make test           cmocka tests of every module
 #   make asan / tsan    the same tests under ASan+UBSan / TSan
 #   make fuzz           each fuzzer of tests/fuzz for FUZZ_SECONDS (libFuzzer, so it needs clang)
+#   make lint           form of the source: clang-format, ruff, mypy
 #   make headers        headers compile alone as C99 -pedantic
 #   make ext            extension modules, build/release/ext/
 #   make install        library, header, server and Python package under $(DESTDIR)$(PREFIX)
@@ -181,6 +182,17 @@ $(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.
 headers:
 	@set -e; for h in $(HEADERS); do printf '#include "%s"\nint ishow_header_is_c99;\n' $${h#*/} | \
 	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Iinclude -Icsrc -fsyntax-only -x c -; done; echo "headers: C99 clean"
+
+# Each linter is a target, so that they run beside the tests.
+bin = $(dir $(PYTHON))
+.PHONY: lint lint-c lint-python lint-types
+lint: lint-c lint-python lint-types
+lint-c:
+	git ls-files '*.c' '*.h' | xargs $(bin)clang-format --dry-run --Werror
+lint-python:
+	$(bin)ruff check -q . && $(bin)ruff format -q --check .
+lint-types:
+	$(bin)mypy
 
 # The Python package lies in PREFIX/lib, where the library finds it from LIBDIR as well when that is a folder of it (lib/x86_64-linux-gnu);
 # packages that it needs come from the environment of $(PYTHON), or lie beside it.
