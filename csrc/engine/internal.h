@@ -151,7 +151,6 @@ typedef struct job {
     ishow_workspace x_space, h_space;
     ishow_cache_entry *mod; /* counted */
     trajectory *trajectory; /* being filled, owned; NULL: none */
-    size_t noise_at;        /* first frame of the utterance's noise that is its */
     int prompted;           /* steps leave the reference's frames out, except those in: */
     size_t known;           /* frames that are left out */
     ishow_workspace live;   /* of ishow_prompt */

@@ -41,14 +41,12 @@ ishow_status sampler_input_take(ishow_utterance *u, const ishow_sampler_input *i
 
 static ishow_status take_noise(job *j, size_t mels, ishow_error *error) {
     ishow_utterance *u = j->utterance;
-    if (!j->retry) { /* a row that is made again has the same noise */
-        j->noise_at = u->noise_taken;
-        u->noise_taken += j->frames;
-    }
-    if (j->noise_at + j->frames > u->noise_frames)
+    const size_t at = u->noise_taken;
+    u->noise_taken += j->frames; /* once for each part: a row with given noise is not made again */
+    if (u->noise_taken > u->noise_frames)
         return ishow_fail(error, ISHOW_EINVAL, "noise", "noise has %zu frames, and the text needs %zu up to part %zu",
-                          u->noise_frames, j->noise_at + j->frames, u->before + j->index + 1);
-    memcpy(j->x, u->noise + j->noise_at * mels, j->frames * mels * sizeof *j->x);
+                          u->noise_frames, u->noise_taken, u->before + j->index + 1);
+    memcpy(j->x, u->noise + at * mels, j->frames * mels * sizeof *j->x);
     return ISHOW_OK;
 }
 

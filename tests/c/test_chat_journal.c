@@ -240,10 +240,14 @@ static void count_any(void *user, uint64_t number, int marked, const char *recor
     seen[1] += marked;
 }
 
+static char last_viewer[32];
+
 static void count_viewer(void *user, const char *viewer, const char *voice) {
     int *seen = user;
+    snprintf(last_viewer, sizeof last_viewer, "%s", viewer);
     seen[3]++;
     if (!strcmp(viewer, "test:anna")) assert_string_equal(voice, "!bass");
+    seen[4] += !strcmp(viewer, "test:0");
 }
 
 static void test_what_is_kept(void **state) {
@@ -264,6 +268,8 @@ static void test_what_is_kept(void **state) {
     }
     j.put(j.self, 7, "new");
     j.mark(j.self, 9);
+    j.mark(j.self, 11);
+    j.put(j.self, 11, "text"); /* it did not play and waits again */
     for (uint64_t i = 100; i <= 3000; i++) j.drop(j.self, i);
     j.voice(j.self, "test:anna", "alto");
     j.voice(j.self, "test:bob", "alto");
@@ -274,11 +280,12 @@ static void test_what_is_kept(void **state) {
     assert_int_equal(ishow_store_open(&store, dir, &error), ISHOW_OK);
     assert_int_equal(ishow_journal_create(&journal, store, &error), ISHOW_OK);
     j = ishow_journal_table(journal);
-    int seen[4] = {0};
+    int seen[5] = {0};
     assert_int_equal(j.load(j.self, count_message, count_viewer, seen, &error), ISHOW_OK);
     assert_int_equal(seen[0], 99);
     assert_int_equal(seen[1], 1);
     assert_int_equal(seen[3], 2);
+    assert_string_equal(last_viewer, "test:anna"); /* who chose again is the latest */
     ishow_journal_free(journal);
     ishow_store_close(store);
     assert_int_equal(ishow_live_handles(), handles);
@@ -324,16 +331,22 @@ static void test_a_disk_that_fails(void **state) {
             j.mark(j.self, i);
             j.drop(j.self, i);
         }
-        j.drop(j.self, 3); /* this message has a row */
+        j.drop(j.self, 3); /* these messages have a row */
+        j.drop(j.self, 10);
         j.mark(j.self, 4);
         j.put(j.self, 500, "text");
+        for (int i = 0; i < 1100; i++) {
+            char viewer[16];
+            snprintf(viewer, sizeof viewer, "test:%d", i);
+            j.voice(j.self, viewer, "alto");
+        }
         j.voice(j.self, "test:anna", "!bass");
         j.sync(j.self, count_answer, &answers, 3);
         until_answers(&answers, 201);
-        for (uint64_t i = 501; i <= 700; i++) { /* requests that come while a batch fails are answered as well */
+        for (uint64_t i = 501; i <= 700; i++) { /* requests that come while a batch fails are answered as well, */
             j.put(j.self, i, "text");
-            j.sync(j.self, count_answer, &answers, i);
             j.drop(j.self, i);
+            j.sync(j.self, count_answer, &answers, i); /* also the last one, after which nothing is written */
         }
         until_answers(&answers, 20201);
         if (!gives_up) {
@@ -346,14 +359,15 @@ static void test_a_disk_that_fails(void **state) {
         assert_int_equal(ishow_store_open(&store, dir, &error), ISHOW_OK);
         assert_int_equal(ishow_journal_create(&journal, store, &error), ISHOW_OK);
         j = ishow_journal_table(journal);
-        int seen[4] = {0};
+        int seen[5] = {0};
         assert_int_equal(j.load(j.self, count_any, count_viewer, seen, &error), ISHOW_OK);
         if (gives_up)
             assert_true(seen[0] >= 10); /* at least the rows that were durable before */
         else {
-            assert_int_equal(seen[0], 11);
+            assert_int_equal(seen[0], 10);
             assert_int_equal(seen[1], 1);
-            assert_int_equal(seen[3], 1);
+            assert_int_equal(seen[3], 1000); /* the latest choices */
+            assert_int_equal(seen[4], 0);
         }
         ishow_journal_free(journal);
         ishow_store_close(store);

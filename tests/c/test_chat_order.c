@@ -149,6 +149,24 @@ static void test_ageing_changes(void **state) {
     unmake(r);
 }
 
+/* What has been synthesised says how many viewers wrote it, so it takes no further one. */
+static void test_a_clip_that_is_made_takes_no_more_viewers(void **state) {
+    (void)state;
+    rig *r = make();
+    open_chat(r);
+    ishow_chat_pause(r->chat, 1);
+    say(r, "a", "good game", ISHOW_CHAT_PRIORITY_NORMAL);
+    assert_true(say(r, "b", "good game", ISHOW_CHAT_PRIORITY_NORMAL).merged);
+    assert_int_equal(r->synth.begun, 0);
+    run(r, 2);
+    assert_int_equal(r->synth.begun, 1);
+    assert_false(say(r, "c", "good game", ISHOW_CHAT_PRIORITY_NORMAL).merged);
+    ishow_chat_pause(r->chat, 0);
+    run(r, 10);
+    assert_string_equal(heard(r), "a c");
+    unmake(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worth),
@@ -157,6 +175,7 @@ int main(void) {
         cmocka_unit_test(test_a_viewer_with_ten_messages),
         cmocka_unit_test(test_talk_expires),
         cmocka_unit_test(test_ageing_changes),
+        cmocka_unit_test(test_a_clip_that_is_made_takes_no_more_viewers),
     };
     return cmocka_run_group_tests_name("chat_order", tests, NULL, NULL);
 }

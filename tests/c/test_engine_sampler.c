@@ -104,6 +104,14 @@ static void parts_take_their_noise_one_after_another(void **state) {
     assert_int_equal(engine_drain(u, NULL, &n, &error), ISHOW_EINVAL);
     assert_string_equal(error.field, "noise");
     ishow_utterance_free(u);
+
+    input.n_noise += FAKE_MELS;
+    fake_set(&r->model, &r->model.nan_at, 1); /* a second try with the same noise would fail as well */
+    fake_set(&r->model, &r->model.nan_rows, 1);
+    u = engine_submit(r, &request, NULL);
+    assert_int_equal(engine_drain(u, NULL, &n, &error), ISHOW_EMODEL);
+    assert_non_null(strstr(error.message, "after 1 tries"));
+    ishow_utterance_free(u);
     free(noise);
     engine_rig_free(r);
 }

@@ -180,8 +180,9 @@ static void a_voice_may_be_replaced_under_its_users(void **state) {
 static void a_backend_is_swapped_between_rows(void **state) {
     (void)state;
     engine_rig *r = make(ishow_engine_options_default(), 1);
-    fake_model better, wrong;
+    fake_model better, finer, wrong;
     fake_model_init(&better);
+    fake_model_init(&finer);
     fake_model_init(&wrong);
     fake_set(&r->model, &r->model.slow_us, 1000);
     ishow_request request = engine_request("Hello there.");
@@ -214,14 +215,23 @@ static void a_backend_is_swapped_between_rows(void **state) {
     ishow_model_info info;
     ishow_engine_info(r->engine, &info);
     assert_string_equal(info.backend, "better");
-    ishow_engine_stats stats;
-    ishow_engine_stats_get(r->engine, &stats);
-    assert_int_equal(stats.swaps, 1);
     ishow_utterance_free(before);
     ishow_utterance_free(after);
+
+    backend = fake_backend(&finer, ISHOW_TEXT_PADDED, 1, 4, 4000); /* the same one in another precision */
+    strcpy(backend.info.backend, "better");
+    strcpy(backend.info.precision, "finer");
+    assert_int_equal(ishow_engine_swap_backend(r->engine, &backend, &error), ISHOW_OK);
+    after = engine_submit(r, &request, NULL);
+    assert_int_equal(engine_drain(after, NULL, &n, NULL), ISHOW_OK);
+    assert_true(fake_get(&better, &better.modulates) == 1 && fake_get(&finer, &finer.modulates) == 1);
+    ishow_utterance_free(after);
+    ishow_engine_stats stats;
+    ishow_engine_stats_get(r->engine, &stats);
+    assert_int_equal(stats.swaps, 2);
     for (int i = 0; i < 2; i++) assert_true(__atomic_load_n(&bells[i].rings, __ATOMIC_ACQUIRE) >= 1);
     engine_rig_free(r);
-    assert_int_equal(better.closed, 1);
+    assert_true(better.closed == 1 && finer.closed == 1);
     assert_int_equal(better.wrong_thread, 0);
 }
 

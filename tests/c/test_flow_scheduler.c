@@ -112,6 +112,36 @@ static void priority_goes_first_then_the_least_work(void **state) {
     free(rows);
 }
 
+/* How many calls are made until a row of 19 frames and 3 steps is done, which joins one of 20 frames that has made
+ * `calls` calls of 9. unguided: the longer row computes one branch alone, which is half the work. */
+static int calls_until_the_newcomer_ends(int calls, int unguided) {
+    toy *rows = malloc(ROWS * sizeof *rows);
+    assert_non_null(rows);
+    toy_model m;
+    toy_fill(rows, ROWS);
+    toy_start(&m, rows, ROWS, 2, 1);
+    ishow_row first = toy_row_sized(&rows[0], 0, 20, 9);
+    if (unguided) first.path.guided_to = 0;
+    const ishow_row newcomer = toy_row_sized(&rows[1], 1, 19, 3);
+    assert_int_equal(ishow_scheduler_add(m.scheduler, &first, NULL), ISHOW_OK);
+    for (int i = 0; i < calls; i++) toy_advance(&m);
+    assert_int_equal(ishow_scheduler_add(m.scheduler, &newcomer, NULL), ISHOW_OK);
+    while (ishow_scheduler_rows(m.scheduler)) toy_advance(&m);
+    const int end = rows[1].finished_at;
+    toy_stop(&m);
+    free(rows);
+    return end;
+}
+
+/* The newcomer has 57 units of work. */
+static void work_that_is_left_decides_and_not_work_that_is_done(void **state) {
+    (void)state;
+    assert_int_equal(calls_until_the_newcomer_ends(6, 0), 6 + 3); /* 60 units are left: a row's own work is no credit */
+    assert_int_equal(calls_until_the_newcomer_ends(7, 0), 9 + 3); /* 40 are left */
+    assert_int_equal(calls_until_the_newcomer_ends(3, 1), 3 + 3); /* 60 are left: each call was 10 units, not 20 */
+    assert_int_equal(calls_until_the_newcomer_ends(4, 1), 9 + 3); /* 50 are left */
+}
+
 /* In an endless stream of short rows, a long one is overtaken for ten times its own work, and then runs to its end. */
 static void a_long_row_is_not_starved_by_short_ones(void **state) {
     (void)state;
@@ -247,6 +277,7 @@ int main(void) {
         cmocka_unit_test(a_short_row_is_not_held_up_by_long_ones),
         cmocka_unit_test(only_rows_of_like_length_share_a_call),
         cmocka_unit_test(priority_goes_first_then_the_least_work),
+        cmocka_unit_test(work_that_is_left_decides_and_not_work_that_is_done),
         cmocka_unit_test(a_long_row_is_not_starved_by_short_ones),
         cmocka_unit_test(a_full_scheduler_refuses),
         cmocka_unit_test(a_cancelled_row_takes_no_further_step),
