@@ -8,7 +8,7 @@ same engine adds the next time, which is the machine's own noise; in turn, `late
 the processor from it. `kill-…`: while clients ask for speech and write to a shared chat without pause, a worker, the
 gateway that reads the chat, or the broker is killed with SIGKILL and started again, `--times` times; every answer is
 compared with an undisturbed one, and a client whose gateway was killed asks another one. Of the messages that were
-accepted those are counted that were begun twice, and those that never ended.
+accepted those are counted that were cut off, that were begun twice, and that never ended.
 
 `failover`: of two gateways that share a chat the one that reads is killed; seconds until the other one begins the next
 message. `failover-chats`: the same with forty chats, of which the killed one reads half.

@@ -25,11 +25,11 @@ def query(chat: str) -> str:
 
 
 class Listener:
-    """What a gateway tells of a chat: `started` and `ended` messages with their moments."""
+    """What a gateway tells of a chat: `started` messages with their moments, and why they `ended`."""
 
     def __init__(self, gateway: Server, chat: str) -> None:
         self.started: list[tuple[str, float]] = []
-        self.ended: dict[str, float] = {}
+        self.ended: dict[str, str] = {}
         self.client = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=120)
         self.client.request("GET", "/api/danmaku/stream" + query(chat))
         threading.Thread(target=self._read, args=(self.client.getresponse(),), daemon=True).start()
@@ -40,13 +40,13 @@ class Listener:
             for raw in answer:
                 line = raw.decode()
                 name = line[7:].strip() if line.startswith("event: ") else name
-                if not line.startswith("data: ") or name not in ("start", "end"):
+                if not line.startswith("data: ") or name not in ("start", "end", "deleted"):
                     continue
-                message, now = json.loads(line[6:])["id"], time.perf_counter()
-                if name == "start":
-                    self.started.append((message, now))
-                else:
-                    self.ended[message] = now
+                data = json.loads(line[6:])
+                if name != "start":
+                    self.ended[data["id"]] = data["reason"]
+                elif not data["at"]:  # else it is told again to one that came late
+                    self.started.append((data["id"], time.perf_counter()))
 
 
 class Chats:
@@ -87,7 +87,7 @@ class Chats:
             time.sleep(0.5 if said is None else 0.2 + said[1])  # slower where more wait
 
     def ended(self) -> set[str]:
-        """Messages that were read, or cut off by the death of their gateway."""
+        """Messages that were read, cut off by the death of their gateway, or never read for a known reason."""
         return {message for listener in list(self.listeners.values()) for message in list(listener.ended)}
 
     def outcome(self) -> dict[str, object]:
@@ -101,7 +101,9 @@ class Chats:
         for listener in self.listeners.values():
             begun = [message for message, _ in listener.started]
             twice |= {message for message in begun if begun.count(message) > 1}
-            for one, moment in listener.started[1:]:  # the first may have been told again to one that came late
+            for one, moment in listener.started:
                 heard.setdefault(one, []).append(moment)
         twice |= {message for message, moments in heard.items() if max(moments) - min(moments) > AGAIN_SECONDS}
-        return {"messages": len(self.accepted), "begun_twice": len(twice), "lost": len(left)}
+        whole = {one for listener in self.listeners.values() for one, why in listener.ended.items() if why == "spoken"}
+        cut = set(self.accepted) - whole - left
+        return {"messages": len(self.accepted), "cut_off": len(cut), "begun_twice": len(twice), "lost": len(left)}

@@ -47,6 +47,9 @@ static void recover_muted(void *self, const char *viewer_key) {
 static ishow_status take_over(ishow_chat *c, const ishow_chat_journal *journal, ishow_error *error) {
     c->journal = *journal;
     c->has_journal = 1;
+    pthread_mutex_lock(&c->wake_lock);
+    c->lost = 0;
+    pthread_mutex_unlock(&c->wake_lock);
     ishow_status status = c->journal.load_muted(c->journal.self, recover_muted, c, error);
     if (status == ISHOW_OK) status = c->journal.load(c->journal.self, recover, recover_voice, c, error);
     if (c->counts.recovered)

@@ -175,8 +175,10 @@ typedef struct ishow_chat_synth {
 
 /* ---- journal ---- */
 /* Survives a crash. Calls are handled in order and must not wait. `sync` calls done once, on any thread, perhaps before
- * it returns and then under the chat's lock: ISHOW_OK when all calls before it are durable, else the reason. The
- * journal itself repeats writes that failed. */
+ * it returns and then under the chat's lock: ISHOW_OK when all calls before it are durable, ISHOW_ECANCELLED when
+ * another process may use the journal now, which ends reading, else the reason. The journal itself repeats writes that
+ * failed.
+ */
 typedef struct ishow_chat_journal {
     void *self;
     void (*put)(void *self, uint64_t number,

@@ -286,7 +286,8 @@ struct ishow_chat {
     pthread_mutex_t wake_lock;
     pthread_cond_t woken;
     int awake, ending, runs;
-    uint64_t answered;       /* highest ticket answered; like the next two under wake_lock */
+    uint64_t answered;       /* highest ticket answered; like the next three under wake_lock */
+    int lost;                /* the journal may be another process's: nothing begins to play */
     size_t durable_calls;    /* that have not been answered */
     durable_call *unwritten; /* of them, those whose message could not be written; the chat's thread withdraws it */
     pthread_t thread;
@@ -326,7 +327,7 @@ int chat_make_room(ishow_chat *c, ishow_chat_priority priority,
 void chat_announce(ishow_chat *c, const item *it, double now); /* publishes `message` for one that waits from now on */
 void chat_record(ishow_chat *c, const item *it);               /* writes the item to the journal, if there is one */
 uint64_t chat_sync(ishow_chat *c);                 /* asks the journal to commit; the ticket that will be answered */
-int chat_answered(ishow_chat *c, uint64_t ticket); /* also without the lock */
+int chat_answered(ishow_chat *c, uint64_t ticket); /* 1: a clip with this mark may begin. Also without the lock */
 /* Calls done(user, status) once the message is durable or could not be written, and is then freed. Two steps, as memory
  * is needed before the message is queued. NULL or 0: no memory. */
 durable_call *durable_create(ishow_chat *c, ishow_span id, void (*done)(void *user, ishow_status status), void *user);

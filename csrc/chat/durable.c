@@ -14,11 +14,11 @@ void chat_record(ishow_chat *c, const item *it) {
 /* ---- tickets ---- */
 
 /* A mark that could not be written counts as answered, so that the chat continues to read messages when the disk
- * fails. */
+ * fails; but not when another process may write the journal, and so read the same message. */
 static void on_mark(void *self, uint64_t ticket, ishow_status status) {
     ishow_chat *c = self;
-    (void)status;
     pthread_mutex_lock(&c->wake_lock);
+    c->lost |= status == ISHOW_ECANCELLED;
     if (ticket > c->answered) c->answered = ticket;
     c->awake = 1;
     pthread_cond_broadcast(&c->woken);
@@ -33,7 +33,7 @@ uint64_t chat_sync(ishow_chat *c) {
 
 int chat_answered(ishow_chat *c, uint64_t ticket) {
     pthread_mutex_lock(&c->wake_lock);
-    int answered = c->answered >= ticket;
+    int answered = c->answered >= ticket && !c->lost;
     pthread_mutex_unlock(&c->wake_lock);
     return answered;
 }

@@ -195,7 +195,9 @@ static void *journal_main(void *self) {
         const int over = is_over(j);
         pthread_mutex_unlock(&j->lock);
         ishow_error error = {0};
-        const ishow_status status = !over && j->leads(j->self) ? write_note(j, n, &error) : ISHOW_EBUSY;
+        ishow_status status = !over && j->leads(j->self) ? write_note(j, n, &error) : ISHOW_EBUSY;
+        /* A write that took long may have come after the next leader has read the journal. */
+        if (!status && n->kind == NOTE_SYNC && !j->leads(j->self)) status = ISHOW_EBUSY;
         if (status && !told && error.message[0]) ishow_log(ISHOW_LOG_WARN, "cluster", "%s", error.message);
         told = status != ISHOW_OK;
         pthread_mutex_lock(&j->lock);
@@ -203,7 +205,7 @@ static void *journal_main(void *self) {
         j->first = n->next;
         if (!j->first) j->last = &j->first;
         pthread_mutex_unlock(&j->lock);
-        if (n->done) n->done(n->user, n->number, status ? ISHOW_EIO : ISHOW_OK);
+        if (n->done) n->done(n->user, n->number, status ? ISHOW_ECANCELLED : ISHOW_OK);
         note_free(n);
         pthread_mutex_lock(&j->lock);
     }

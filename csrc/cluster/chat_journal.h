@@ -16,11 +16,11 @@ ishow_status chat_journal_open(chat_journal **out, bus *b, const char *name, int
                                ishow_error *error);
 ishow_chat_journal chat_journal_table(chat_journal *j);
 
-/* Nothing is written any more, and syncs are answered with EIO. For a process that does not lead any more. */
+/* Nothing is written any more, and syncs are answered with ECANCELLED. For a process that does not lead any more. */
 void chat_journal_give_up(chat_journal *j);
 
-/* Writes are repeated for one more second, and then answered with EIO. Call it before the chat follows, which waits for
- * them. */
+/* Writes are repeated for one more second, and then answered with ECANCELLED. Call it before the chat follows, which
+ * waits for them. */
 void chat_journal_hurry(chat_journal *j);
 
 /* Waits up to a second for writes. Free the chat first. NULL allowed. */

@@ -38,8 +38,8 @@ typedef struct fake_row {
 typedef struct fake_journal {
     fake_row rows[FAKE_CHAT_ROWS];
     size_t n;
-    int holds; /* sync is answered only by fake_journal_answer */
-    int fails; /* sync is answered with EIO */
+    int holds;          /* sync is answered only by fake_journal_answer */
+    ishow_status fails; /* the answer of sync */
     struct {
         void (*done)(void *user, uint64_t ticket, ishow_status status);
         void *user;

@@ -140,6 +140,26 @@ static void test_an_orderly_end(void **state) {
     }
 }
 
+/* A mark that the disk refuses does not stop the chat; one that another process could have taken over does. */
+static void test_a_mark_that_cannot_be_written(void **state) {
+    (void)state;
+    rig *r = make();
+    r->journal = calloc(1, sizeof *r->journal);
+    open_chat(r);
+    r->journal->fails = ISHOW_EIO;
+    say_as(r, "a", "anna", "Short.", ISHOW_CHAT_PRIORITY_NORMAL);
+    run(r, 5);
+    assert_string_equal(heard(r), "a");
+    r->journal->fails = ISHOW_ECANCELLED;
+    say_as(r, "b", "bob", "Other words.", ISHOW_CHAT_PRIORITY_NORMAL);
+    run(r, 5);
+    assert_string_equal(heard(r), "a");
+    ishow_error error = {0};
+    assert_int_equal(ishow_chat_follow(r->chat, &error), ISHOW_OK);
+    r->journal->fails = ISHOW_OK;
+    unmake(r);
+}
+
 static ishow_chat_verdict send_durably(rig *r, const char *id, const char *user, const char *text, int *answers) {
     ishow_chat_verdict v;
     ishow_error error = {0};
@@ -162,7 +182,7 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
     int answers = 0;
     for (int fails = 1; fails >= 0; fails--) {
         for (int i = 0; i < 3; i++) { /* more than the flood rule allows one viewer */
-            r->journal->fails = fails;
+            r->journal->fails = fails ? ISHOW_EIO : ISHOW_OK;
             answers = 0;
             const ishow_chat_verdict v = send_durably(r, "a", "anna", "These words are hers.", &answers);
             assert_int_equal(v.accepted, fails || i == 0); /* after that the same id is a duplicate */
@@ -177,14 +197,14 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
 
     /* One of several merged messages. */
     answers = 0;
-    r->journal->fails = 1;
+    r->journal->fails = ISHOW_EIO;
     assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &answers).merged, 1);
     assert_int_equal(counts(r).waiting, 2);
     ishow_chat_step(r->chat);
     assert_int_equal(answers, 100);
     assert_int_equal(counts(r).waiting, 1);
     assert_null(strstr(r->journal->rows[0].record, "bob"));
-    r->journal->fails = 0;
+    r->journal->fails = ISHOW_OK;
     answers = 0;
     assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &answers).merged, 1);
     assert_int_equal(answers, 1);
@@ -201,7 +221,7 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
 
     /* The chat ends before its thread could take the message out. */
     answers = 0;
-    r->journal->fails = 1;
+    r->journal->fails = ISHOW_EIO;
     send_durably(r, "d", "dora", LONG, &answers);
     r->journal->holds = 0;
     fake_journal_answer(r->journal);
@@ -216,6 +236,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal),
         cmocka_unit_test(test_an_orderly_end),
+        cmocka_unit_test(test_a_mark_that_cannot_be_written),
         cmocka_unit_test(test_what_cannot_be_kept_is_withdrawn),
     };
     return cmocka_run_group_tests_name("chat restart", tests, NULL, NULL);
