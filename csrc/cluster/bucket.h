@@ -1,6 +1,6 @@
-/* A JetStream key-value bucket: each value has a revision, is stored by NATS, and is the same for every machine. Calls
- * wait for NATS, at most some seconds, and may be made on any thread. EIO: NATS does not respond, or has no JetStream.
- */
+/* A JetStream key-value bucket: each value has a revision, is stored by NATS, and is the same for every machine.
+ * Calls wait for NATS, at most some seconds, and may be made on any thread. EIO: NATS does not respond, or has no
+ * JetStream. */
 #ifndef ISHOW_CLUSTER_BUCKET_H
 #define ISHOW_CLUSTER_BUCKET_H
 

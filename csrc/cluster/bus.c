@@ -205,7 +205,7 @@ ishow_status bus_open(bus **out, const ishow_cluster_options *options, const cha
     const char *what = "cluster";
     *out = NULL;
     bus *b = calloc(1, sizeof *b);
-    if (!b) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a connection to NATS could not be had.");
+    if (!b) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a connection to NATS.");
     pthread_mutex_init(&b->lock, NULL);
     ishow_condition_init(&b->changed);
     b->refused = options->refused;

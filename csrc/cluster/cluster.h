@@ -81,8 +81,8 @@ typedef struct ishow_worker ishow_worker;
 ISHOW_API ishow_status ishow_worker_open(ishow_worker **out, ishow_engine *engine, const ishow_cluster_options *options,
                                          void (*leave)(void *self), void *self, ishow_error *error);
 
-/* Refuses new utterances from now on, and waits up to `seconds` until the running ones are acknowledged to their end.
- */
+/* Refuses new utterances from now on, and waits up to `seconds` until the running ones are acknowledged to their
+ * end. */
 ISHOW_API void ishow_worker_drain(ishow_worker *worker, double seconds);
 
 ISHOW_API void ishow_worker_metrics(ishow_worker *worker, ishow_buffer *out); /* Prometheus text */

@@ -1,5 +1,5 @@
-/* The workers that send beats, and the choice of one for an utterance. Not thread-safe: the gateway's lock guards it.
- */
+/* The workers that send beats, and the choice of one for an utterance. Not thread-safe: the gateway's lock guards
+ * it. */
 #ifndef ISHOW_CLUSTER_DIRECTORY_H
 #define ISHOW_CLUSTER_DIRECTORY_H
 

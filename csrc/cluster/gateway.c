@@ -170,7 +170,7 @@ ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluster_options 
     char client[128], subject[WIRE_SUBJECT];
     *out = NULL;
     gateway *g = calloc(1, sizeof *g);
-    if (!g) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a gateway could not be had.");
+    if (!g) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a gateway.");
     g->head.kind = &gateway_kind;
     g->references = 1;
     g->directory.turn = (unsigned)getpid(); /* several gateways begin with different workers */
@@ -184,7 +184,7 @@ ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluster_options 
     g->directory.wanted = labels_make(options);
     g->gateways = json_object();
     if (!g->name || !g->directory.wanted || !g->gateways) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a gateway could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a gateway.");
         goto done;
     }
     const wire_inbox inbox = {.events = &g->events, .lock = &g->lock, .changed = &g->changed};

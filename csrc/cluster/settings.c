@@ -27,7 +27,7 @@ ishow_status ishow_cluster_settings_read(ishow_cluster_settings *out, const char
         !ishow_cluster_role_find(json_string_value(json_object_get(section, "role")), &o->role)) {
         const int memory = !out->labels || !out->chats;
         ishow_cluster_settings_free(out);
-        return memory ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.")
+        return memory ? ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the configuration.")
                       : ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: cluster.");
     }
     const char *chat = json_string_value(json_object_get(section, "chat"));

@@ -43,8 +43,8 @@ ishow_status loader_open(loader **out, ishow_engine *engine, bus *b,
 
 /* 1: the voice and pronunciations of a request are loaded. */
 int loader_has(loader *l, const json_t *voice, uint64_t lexicon);
-/* Loads the voice and pronunciations of a message, which is copied and given to `loaded` afterwards, also on failure.
- */
+/* Loads the voice and pronunciations of a message, which is copied and given to `loaded` afterwards, also on
+ * failure. */
 void loader_ask(loader *l, const json_t *voice, uint64_t lexicon, const void *message, size_t n);
 
 /* The versions of the voices that are loaded, as a JSON array. */

@@ -357,7 +357,7 @@ ishow_status ishow_worker_open(ishow_worker **out, ishow_engine *engine, const i
     char client[128], subject[WIRE_SUBJECT];
     *out = NULL;
     ishow_worker *w = calloc(1, sizeof *w);
-    if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a worker could not be had.");
+    if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a worker.");
     w->engine = engine;
     w->leave = leave;
     w->leave_self = self;
@@ -370,7 +370,7 @@ ishow_status ishow_worker_open(ishow_worker **out, ishow_engine *engine, const i
     w->name = labels_name(options);
     w->labels = labels_make(options);
     if (!w->name || !w->labels) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a worker could not be had.");
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a worker.");
         goto done;
     }
     const wire_inbox inbox = {.events = &w->events, .lock = &w->lock, .changed = &w->changed};
