@@ -45,8 +45,12 @@ READS = {
 FUNCTION = re.compile(r"^(?:UN)?COVERED_FUNC: hits: \d+ edges: (\d+)/(\d+) \S+ \S*?/csrc/(\S+?):\d+", re.MULTILINE)
 
 
+class Finding(Exception):
+    """What a fuzzer said of an input that breaks a promise."""
+
+
 def fuzz(name: str, seconds: float, inputs: int) -> dict[str, object]:
-    """A row of the table. SystemExit: something was found."""
+    """A row of the table."""
     mine, program = BUILT / "corpus" / name, BUILT / "fuzz" / f"fuzz_{name}"
     mine.mkdir(parents=True, exist_ok=True)
     folders = [str(mine), str(CORPUS / name)]
@@ -59,7 +63,7 @@ def fuzz(name: str, seconds: float, inputs: int) -> dict[str, object]:
     process.returncode = os.waitstatus_to_exitcode(status)
     text = log.read_text(encoding="utf-8", errors="replace")
     if process.returncode:
-        raise SystemExit("\n".join(text.splitlines()[-60:]))
+        raise Finding("\n".join(text.splitlines()[-60:]))
     tried, took = int(found(r"stat::number_of_executed_units: *(\d+)", text)), used.ru_utime + used.ru_stime
     row: dict[str, object] = {"fuzzer": name, "seconds": round(time.monotonic() - began), "inputs": tried}
     row |= {"processor_s": round(took), "inputs_a_second": round(tried / took)}
@@ -106,9 +110,16 @@ def main() -> None:
     programs = [f"build/fuzz/fuzz/fuzz_{name}" for name in names]
     jobs = f"-j{len(os.sched_getaffinity(0))}"
     subprocess.run(["make", "-s", jobs, f"PYTHON={sys.executable}", "VARIANT=fuzz", *programs], check=True, cwd=ROOT)
+    findings = 0
     with ThreadPoolExecutor(given.jobs) as pool:
         for done in as_completed([pool.submit(fuzz, name, given.seconds, given.inputs) for name in names]):
-            record("fuzz", [done.result()], "fuzzer")
+            try:
+                record("fuzz", [done.result()], "fuzzer")
+            except Finding as finding:
+                print(finding, flush=True)
+                findings += 1
+    if findings:
+        sys.exit(f"{findings} fuzzers found something")
     if not given.names:  # what Python reads
         tests = [sys.executable, "-m", "pytest", "-q", "-n0", "-o", "timeout=0", str(Path(__file__).parent)]
         subprocess.run(tests, check=True, cwd=ROOT, env=os.environ | {"FUZZ_SECONDS": str(given.seconds)})
