@@ -3,9 +3,9 @@
 Speech (short, long, streamed, over WebSocket, with clients that leave), live chat with a listener, voices that are made
 and removed, configurations that are read again, requests that are wrong, and a burst of twelve requests now and then.
 Each kind is a client that has one request under way for at most a share of the time (--load), so that the load follows
-what the machine can do; an answer that comes after --deadline is an error. Before the time begins, numbers fill the
-caches of the text's reading, which are bounded but large. Samples are taken of the process; over the second half a line
-is fitted to each, with its interval of 95 %. Ctrl-C ends the time early.
+what the machine can do; an answer that comes after --deadline is an error. Before the time begins, as many messages are
+read as fill the caches of numbers, which are bounded but large. Samples are taken of the process; over the second half
+a line is fitted to each, with its interval of 95 %. Ctrl-C ends the time early.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ KINDS = {
     "burst": 8,
 }
 """Clients, and the seconds that each rests at least between two requests."""
-LANGUAGES = ("en", "de", "zh")
 NUMBERS = 9000
 """More than a cache of numbers that were read holds."""
 
@@ -75,12 +74,11 @@ class Soak:
         self._threads: list[threading.Thread] = []
 
     def fill(self) -> None:
-        """Have every language read more numbers than it remembers."""
+        """Have as many messages read as a cache of numbers holds."""
         with self.server.client(self.patience) as api:
-            for language in LANGUAGES:
-                for first in range(0, NUMBERS, 300):
-                    text = ", ".join(map(str, range(first, first + 300)))
-                    self._post(api, "/api/reading", json={"text": text, "language": language})
+            for first in range(0, NUMBERS, 200):
+                said = " ".join(message(f"soak-{n}")["content"] for n in range(first, first + 200))
+                self._post(api, "/api/reading", json={"text": said})
 
     def start(self, kinds: Iterable[str] = KINDS) -> None:
         """Start clients."""
