@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@
 #include "server/server.h"
 #include "service/settings.h"
 
-enum { EXIT_USAGE = 2, OVERRIDES_MAX = 64 };
+enum { EXIT_USAGE = 2, OVERRIDES_MAX = 64, ARENAS = 2 };
 
 typedef struct arguments {
     const char *config;
@@ -344,6 +345,8 @@ int main(int argc, char **argv) {
     stop_request stop = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     pthread_t watcher;
+    /* By default most threads have an arena of their own, where memory that they freed lies unused by the others. */
+    mallopt(M_ARENA_MAX, ARENAS);
     ishow_log_set_sink(ishow_log_to_stderr, NULL, ISHOW_LOG_INFO);
     int code = parse_arguments(argc, argv, &args);
     if (code >= 0) goto done;

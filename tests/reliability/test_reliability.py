@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import chaos
 import pytest
@@ -29,6 +30,14 @@ def test_everything_at_once_goes_without_an_error(server: Server) -> None:
     chaos.clients(server)
     after = soak.sample(server)
     assert after["threads"] <= before["threads"] + 2 and after["descriptors"] <= before["descriptors"] + 12
+
+
+def test_threads_share_their_memory(server: Server) -> None:
+    """Beside the heap of the process glibc has made one arena: its heaps begin at multiples of 64 MiB."""
+    maps = Path(f"/proc/{server.process.pid}/maps").read_text().splitlines()
+    writable = [line.split()[0].split("-") for line in maps if " rw-p " in line and len(line.split()) == 5]
+    arenas = [int(begin, 16) for begin, _ in writable if int(begin, 16) % (64 << 20) == 0]
+    assert len(arenas) <= 1, [hex(begin) for begin in arenas]
 
 
 @pytest.mark.parametrize("fault", ALONE, ids=lambda fault: fault.__name__)
