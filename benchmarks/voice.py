@@ -1,11 +1,13 @@
-"""How well the voices of the package read chat, beside flite, and what half precision changes.
+"""How well the voices of the package read chat, beside flite, and what half precision and fewer steps change.
 
     python benchmarks/voice.py chat          # writes benchmarks/results/voice_chat.csv; needs the `flite` program
     python benchmarks/voice.py precision     # writes benchmarks/results/voice_precision.csv
+    python benchmarks/voice.py steps         # writes benchmarks/results/voice_steps.csv
 
 `chat`: the lines of texts/chat_en.txt, with names and numbers, read by the English voice and by flite's own voices; one
 recogniser hears them all. `precision`: the lines of every voice on the same seeds in fp32 and bf16; each figure is the
-difference of the two, paired by line. Intervals are 95 %, from 2,000 bootstrap samples of the lines. Nothing is timed.
+difference of the two, paired by line. `steps`: the last 16 lines of every voice with several numbers of steps, in bf16,
+and the differences to the largest. Intervals are 95 %, from 2,000 bootstrap samples of the lines. Nothing is timed.
 """
 
 from __future__ import annotations
@@ -22,7 +24,6 @@ import soundfile
 from common import write_csv
 
 from ishowtts import Engine
-from ishowtts._engine import DEFAULTS
 from ishowtts.quality import artifacts, bootstrap, mos
 from ishowtts.quality.intelligibility import Counts, rates
 from ishowtts.train.listen import Listener, interval
@@ -30,6 +31,8 @@ from ishowtts.train.listen import Listener, interval
 TEXTS = Path(__file__).parent / "texts"
 FLITE = ("slt", "rms")
 """flite's better voices: a woman's and a man's."""
+
+STEPS, FEW = (7, 4, 3), 16
 
 Wave = npt.NDArray[np.float32]
 Row = dict[str, object]
@@ -74,7 +77,7 @@ def chat() -> list[Row]:
         voice = next(v["id"] for v in engine.voices if v["language"] == "en")
 
         def ours(k: int) -> tuple[Wave, int]:
-            speech = engine.speak(texts[k], voice=voice, seed=k, nfe=DEFAULTS["nfe"])
+            speech = engine.speak(texts[k], voice=voice, seed=k)
             return speech.samples, speech.sample_rate
 
         def theirs(name: str) -> Callable[[int], tuple[Wave, int]]:
@@ -108,7 +111,7 @@ def precision() -> list[Row]:
             for entry in engine.voices:
                 languages[entry["id"]] = entry["language"]
                 made[kind, entry["id"]] = [
-                    engine.speak(text, voice=entry["id"], seed=k, nfe=DEFAULTS["nfe"]).samples
+                    engine.speak(text, voice=entry["id"], seed=k).samples
                     for k, text in enumerate(lines(entry["language"]))
                 ]
             sample_rate = engine.info["sample_rate"]
@@ -132,12 +135,42 @@ def precision() -> list[Row]:
     return rows
 
 
+def steps() -> list[Row]:
+    """Rows of `voice_steps.csv`."""
+    rows: list[Row] = []
+    with Engine.load("demo", precision="bf16", compile="off") as engine:
+        rate = engine.info["sample_rate"]
+        for entry in engine.voices:
+            texts = lines(entry["language"])[-FEW:]
+            listener = Listener(entry["language"], texts)
+            heard: dict[int, Counts] = {}
+            opinions: dict[int, npt.NDArray[np.float64]] = {}
+            for count in STEPS:
+                waves = [
+                    engine.speak(text, voice=entry["id"], seed=k, nfe=count).samples for k, text in enumerate(texts)
+                ]
+                heard[count] = listener.errors(texts, waves, rate)
+                opinions[count] = np.array([mos.opinion(wave, rate) for wave in waves])
+                row: Row = {"voice": entry["id"], "nfe": count, "lines": len(texts)}
+                for figure, value in rates(heard[count]).items():
+                    put(row, figure, value)
+                put(row, "wer_above_most", difference(heard[count], heard[STEPS[0]], 0))
+                put(row, "mos", interval(opinions[count]))
+                put(row, "mos_above_most", interval(opinions[count] - opinions[STEPS[0]]))
+                rows.append(row)
+                print(row, flush=True)
+    return rows
+
+
+TABLES = {"chat": chat, "precision": precision, "steps": steps}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """One of the two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=("chat", "precision"))
+    parser.add_argument("table", choices=sorted(TABLES))
     table = parser.parse_args(arguments).table
-    write_csv(f"voice_{table}", chat() if table == "chat" else precision())
+    write_csv(f"voice_{table}", TABLES[table]())
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ from .vocabulary import borrow
 REFERENCE_SECONDS = (3.0, 4.5)
 # Training joins clips up to 13.6 s; up to this length a chunk is recognised as well as a single sentence.
 CHUNK_SECONDS = 10.0
+# Steps that suffice for a distilled transformer (benchmarks/voice.py steps).
+NFE = 4
 NETWORKS = ("dit", "vocos", "duration")
 
 
@@ -175,7 +177,8 @@ def export(
     nets = load_models(work, data, base)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         made = Path(folder)
-        config = replace(architecture(data), prompt=prompt, dit=nets[0].config)
+        distilled = nets[0].config.guidance_max > 0
+        config = replace(architecture(data), prompt=prompt, dit=nets[0].config, nfe=NFE if distilled else 0)
         config.save(made / "model.json")
         for net, name in zip(nets, NETWORKS, strict=True):
             save_file(half(net.state_dict()), made / f"{name}.safetensors")

@@ -59,11 +59,15 @@ def _session(outputs: Sequence[str]) -> Any:
 
 @dataclass(frozen=True)
 class Heard:
-    """Samples [N] at 24 kHz, seconds of each symbol, pitch [T] in Hz of each frame, and the further outputs."""
+    """Samples [N] at 24 kHz, seconds of each symbol, pitch [T] in Hz, spectral outputs, and the further ones.
+
+    `parts`: what `sound` takes, [bins, T] each.
+    """
 
     samples: Wave
     seconds: list[float]
     pitch: Wave
+    parts: list[Wave]
     more: list[npt.NDArray[Any]]
 
 
@@ -99,11 +103,12 @@ class Hibari:
         given = self._net.run(None, {"ids": ids, "speed": np.ones(1, np.float32)})
         pitch, durations = given[PARTS], given[PARTS + 1]
         pitch = np.where(pitch[0] > VOICED, pitch[0], 0.0).astype(np.float32)
-        samples = self._sound([part[0] for part in given[:PARTS]], pitch, np.random.default_rng((self._seed, *ids[0])))
+        parts = [part[0] for part in given[:PARTS]]
+        samples = self.sound(parts, pitch, np.random.default_rng((self._seed, *ids[0])))
         seconds = held(len(symbols), [k for _, k in known], durations.ravel(), 2 * FRAME, samples.size)
-        return Heard(samples, seconds, pitch, given[PARTS + 2 :])
+        return Heard(samples, seconds, pitch, parts, given[PARTS + 2 :])
 
-    def _sound(self, parts: Sequence[Wave], pitch: Wave, rng: np.random.Generator) -> Wave:
+    def sound(self, parts: Sequence[Wave], pitch: Wave, rng: np.random.Generator) -> Wave:
         """Samples [T * FRAME] of the network's spectral outputs, [bins, T] each, and the pitch [T], 0 where unvoiced.
 
         The outputs: log-magnitude and phase (pi * tanh of it, in radians) of the pulses' filter, log-magnitude of the

@@ -30,8 +30,9 @@ SEGMENT, ROWS = 64, 6  # mel frames of a segment, segments of a step
 JUDGED_ROWS, JUDGED_SAMPLES = 4, 8192  # how much of a step the discriminators get
 SPECTRAL_PART = 0.16  # share of the budget before the discriminators join
 JUDGES_ALONE = 0.06  # share of the budget of fine-tuning in which the discriminators are trained alone
-LEARNING_RATE, JUDGES_RATE = 8e-4, 5e-4
+LEARNING_RATE, JUDGES_RATE = 8e-4, 1e-3
 MEL_WEIGHT, STFT_WEIGHT, COMPLEX_WEIGHT, PITCH_WEIGHT, MATCH_WEIGHT = 15.0, 2.0, 8.0, 1.5, 4.0
+PHASE_WEIGHT = 3.0
 RESOLUTIONS = ((2048, 480), (1024, 240), (512, 120), (256, 60))  # window and hop of the STFT losses
 COMPRESSION = 0.3  # of magnitudes in the complex loss
 PITCH_WIDTH = 0.8  # bins: standard deviation of the target distribution of the pitch
@@ -167,6 +168,19 @@ def compressed(spectrum: Tensor) -> Tensor:
     return out
 
 
+def phase_loss(made: Tensor, real: Tensor, voiced: Tensor) -> Tensor:
+    """One minus the cosine between the phases of two spectra [B,2,T,K] (scalar), the mean over frames voiced [B,T].
+
+    Bins weigh by their compressed magnitude in `real`; the magnitudes of `made` get no gradient.
+    """
+    magnitude = torch.linalg.vector_norm(real, dim=1)
+    own = torch.linalg.vector_norm(made, dim=1)
+    cosine = (made * real).sum(dim=1) / (magnitude * own).clamp(min=1e-4)
+    weight = magnitude ** (2 * COMPRESSION) * voiced[..., None]
+    loss: Tensor = ((1 - cosine) * weight).sum() / weight.sum().clamp(min=1e-4)
+    return loss
+
+
 def pitch_loss(logits: Tensor, voicing: Tensor, f0: Tensor) -> Tensor:
     """Cross-entropy (scalar) of the pitch of voiced frames and of voicing.
 
@@ -220,9 +234,10 @@ def spectral_loss(
         target = torch.stft(piece.sound[piece.known], n_fft, hop, window=net.window, return_complex=True)
         parts = torch.view_as_real(target).permute(0, 3, 2, 1)
         phases = (compressed(pulsed[piece.known]) - compressed(parts)).abs().mean()
+        turned = phase_loss(pulsed[piece.known], parts, piece.f0[piece.known] > 0)
         pitched = pitch_loss(pitch[piece.known], voicing[piece.known], piece.f0[piece.known])
-        run.add(complex=phases.item(), pitch=pitched.item())
-        loss = loss + COMPLEX_WEIGHT * phases + PITCH_WEIGHT * pitched
+        run.add(complex=phases.item(), phase=turned.item(), pitch=pitched.item())
+        loss = loss + COMPLEX_WEIGHT * phases + PHASE_WEIGHT * turned + PITCH_WEIGHT * pitched
     return loss
 
 

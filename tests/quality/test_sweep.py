@@ -46,17 +46,17 @@ def test_lists_and_combinations() -> None:
     }  # fmt: skip
     names = [one.name for one in settings(solver="euler,midpoint", guidance_interval="0:1,0:0.60")]
     assert names == [
-        "fp32, nfe 7",
-        "fp32, nfe 7, guidance 0:0.6",
-        "fp32, nfe 7, midpoint",
-        "fp32, nfe 7, midpoint, guidance 0:0.6",
+        "fp32, nfe auto",
+        "fp32, nfe auto, guidance 0:0.6",
+        "fp32, nfe auto, midpoint",
+        "fp32, nfe auto, midpoint, guidance 0:0.6",
     ]
     short = settings(short_guidance="off,on")
     assert [(one.name, one.engine["short_guidance"]) for one in short] == [
-        ("fp32, nfe 7", False),
-        ("fp32, nfe 7, short guidance", True),
+        ("fp32, nfe auto", False),
+        ("fp32, nfe auto, short guidance", True),
     ]
-    assert [one.name for one in settings(prompt_cache="off,on")] == ["fp32, nfe 7", "fp32, nfe 7, prompt cache"]
+    assert [one.name for one in settings(prompt_cache="off,on")] == ["fp32, nfe auto", "fp32, nfe auto, prompt cache"]
     assert [one.name for one in settings(backend="auto,native", nfe="7")] == ["fp32, nfe 7", "fp32, nfe 7, native"]
     with pytest.raises(ConfigError, match="backend must be among auto, cuda, native"):
         settings(backend="abacus")
@@ -64,12 +64,15 @@ def test_lists_and_combinations() -> None:
         "fp32, nfe 7", "fp32, nfe 7, 1 threads", "fp32, nfe 7, 2 threads",
     ]  # fmt: skip
     assert [one.name for one in settings(voice="auto,lan", speed="1,1.5")] == [
-        "fp32, nfe 7", "fp32, nfe 7, speed 1.5", "fp32, nfe 7, voice lan", "fp32, nfe 7, voice lan, speed 1.5",
-    ]  # fmt: skip
+        "fp32, nfe auto",
+        "fp32, nfe auto, speed 1.5",
+        "fp32, nfe auto, voice lan",
+        "fp32, nfe auto, voice lan, speed 1.5",
+    ]
     both = settings(embedded_guidance="on,off")
     assert {one.name: one.engine["embedded_guidance"] for one in both} == {
-        "fp32, nfe 7": True,
-        "fp32, nfe 7, both branches": False,
+        "fp32, nfe auto": True,
+        "fp32, nfe auto, both branches": False,
     }
     left = settings(nfe="4,8", solver="euler,midpoint", skip=["nfe=8,solver=midpoint"])
     assert [one.name for one in left] == ["fp32, nfe 4", "fp32, nfe 4, midpoint", "fp32, nfe 8"]
@@ -78,7 +81,7 @@ def test_lists_and_combinations() -> None:
 @pytest.mark.parametrize(
     ("lists", "words"),
     [
-        ({"nfe": "0"}, "nfe must be from 0 to 64, not 0"),
+        ({"nfe": "65"}, "nfe must be from 0 to 64, not 65"),
         ({"nfe": "9:4"}, "from 0 to 64, not 9:4"),
         ({"nfe": "many"}, "first:last"),
         ({"nfe": ""}, "must have a value"),

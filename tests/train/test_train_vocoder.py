@@ -117,7 +117,7 @@ def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monk
     vocos.train(Options(folder, steps=40), config=VOCOS)
     with (folder / "vocos" / "curves.csv").open() as file:
         rows = [(r[1 + 1], float(r[3])) for r in csv.reader(file)]
-    for loss in ("pitch", "complex", "mel"):
+    for loss in ("pitch", "complex", "phase", "mel"):
         values = [value for name, value in rows if name == loss]
         assert values[-1] < values[0], loss
 
