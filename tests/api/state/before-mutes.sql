@@ -1,0 +1,18 @@
+BEGIN TRANSACTION;
+CREATE TABLE chat_message (number INTEGER PRIMARY KEY, marked INTEGER NOT NULL DEFAULT 0, record TEXT NOT NULL);
+INSERT INTO "chat_message" VALUES(1,0,'{"priority":0,"kind":0,"roles":0,"timestamp":1796068858701,"amount":0,"bits":0,"count":0,"currency":"","platform":"test","channel":"room","id":"m1","user_id":"","login":"","name":"Anna","text":"Good evening.","event":"","gift":"","voice":"anna","language":"en","viewer":"test:anna","held":false,"others":[]}');
+INSERT INTO "chat_message" VALUES(2,0,'{"priority":0,"kind":0,"roles":0,"timestamp":1796068858923,"amount":0,"bits":0,"count":0,"currency":"","platform":"test","channel":"room","id":"m2","user_id":"","login":"","name":"明","text":"好久不见。","event":"","gift":"","voice":"anna","language":"zh","viewer":"test:明","held":false,"others":[]}');
+CREATE TABLE chat_viewer (viewer TEXT PRIMARY KEY, voice TEXT NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO "chat_viewer" VALUES('test:anna','anna',1);
+INSERT INTO "chat_viewer" VALUES('test:明','anna',2);
+CREATE TABLE lexicon (id INTEGER PRIMARY KEY, key TEXT NOT NULL, language TEXT NOT NULL, word TEXT NOT NULL, said TEXT NOT NULL, UNIQUE (key, language));
+INSERT INTO "lexicon" VALUES(1,'gif','en','GIF','jif');
+CREATE TABLE schemas (name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO "schemas" VALUES('chat',1);
+INSERT INTO "schemas" VALUES('lexicon',1);
+INSERT INTO "schemas" VALUES('voices',1);
+CREATE TABLE voices (id TEXT NOT NULL, kind INTEGER NOT NULL, clip TEXT NOT NULL, text TEXT, language TEXT NOT NULL, updated_at INTEGER NOT NULL, PRIMARY KEY (id, kind)) WITHOUT ROWID;
+INSERT INTO "voices" VALUES('anna',1,'47423941d0b6b472f24adc6ba4e1b24c.flac','With these arguments he convinced himself that he should go on alone.','',1796068858);
+INSERT INTO "voices" VALUES('bob',0,'47423941d0b6b472f24adc6ba4e1b24c.flac','With these arguments he convinced himself that he should go on alone.','en',1796068858);
+CREATE INDEX chat_viewer_used ON chat_viewer (used);
+COMMIT;
