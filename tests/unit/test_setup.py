@@ -142,13 +142,15 @@ def program(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-@root_only
-def test_a_compiler_that_is_not_installed_is_fetched_for_the_build_alone(checkout: Path, tmp_path: Path) -> None:
-    """Here apt-get has two packages: a compiler that calls the real one, and headers that are the system's own."""
-    programs, calls, asked = tmp_path / "programs", tmp_path / "calls", tmp_path / "asked"
+def without_a_compiler(tmp_path: Path, compiler: str) -> str:
+    """A PATH with an apt-get that has two packages: this shell script as gcc, and headers that are the system's own.
+
+    What it is asked to install stands in `asked`.
+    """
+    programs = tmp_path / "programs"
     machine = Path(subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True).stdout.strip())
     trees = {name: tmp_path / name for name in ("gcc", "zlib1g-dev")}
-    program(trees["gcc"] / "usr/bin/gcc", f'echo "$1" >> {calls}; shift; exec /usr/bin/gcc "$@"')
+    program(trees["gcc"] / "usr/bin/gcc", compiler)
     (trees["zlib1g-dev"] / "usr/lib" / machine).mkdir(parents=True)
     (trees["zlib1g-dev"] / "usr/lib" / machine / "pkgconfig").symlink_to(Path("/usr/lib") / machine / "pkgconfig")
     (trees["zlib1g-dev"] / "usr/include").symlink_to("/usr/include")
@@ -161,14 +163,56 @@ def test_a_compiler_that_is_not_installed_is_fetched_for_the_build_alone(checkou
     simulated = "; ".join(f"echo 'Inst {name} (1 stable [all])'" for name in trees)
     apt = (
         f'case "$*" in *Dir::State*) {simulated};; *-qs*|*update) ;; '
-        f'*download*) cp {tmp_path}/*.deb .;; *) echo "$*" >> {asked};; esac'
+        f'*download*) cp {tmp_path}/*.deb .;; *) echo "$*" >> {tmp_path / "asked"};; esac'
     )
     program(programs / "apt-get", apt)
+    return f"{programs}:{os.environ['PATH']}"
+
+
+@root_only
+def test_a_compiler_that_is_not_installed_is_fetched_for_the_build_alone(checkout: Path, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    path = without_a_compiler(tmp_path, f'echo "$1" >> {calls}; shift; exec /usr/bin/gcc "$@"')
     (checkout / "csrc" / "base" / "log.c").open("a").write("\n")
-    done = setup(checkout, PATH=f"{programs}:{os.environ['PATH']}")
+    done = setup(checkout, PATH=path)
     assert done.returncode == 0 and "setup: fetching a compiler, for the build alone" in done.stderr, done.stderr
     assert set(calls.read_text().split()) == {"--sysroot=build/tools"}
-    assert not asked.exists() and not (checkout / "build" / "tools").exists()
+    assert not (tmp_path / "asked").exists() and not (checkout / "build" / "tools").exists()
+
+
+@root_only
+def test_ctrl_c_ends_what_runs_beside(checkout: Path, tmp_path: Path) -> None:
+    """Objects are compiled in a process group of their own, here without end."""
+    lock = tmp_path / "lock"
+    path = without_a_compiler(tmp_path, f"exec flock {lock} sleep 1000")
+    (checkout / "csrc" / "base" / "log.c").open("a").write("\n")
+    command = [str(checkout / "scripts" / "setup")]
+    environment = os.environ | {"PATH": path}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment)
+    held = ("flock", "--nonblock", str(lock), "true")
+    while not lock.exists() or not subprocess.run(held).returncode:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stderr is not None and "setup: interrupted" in process.stderr.read()
+    assert process.wait(SECONDS) == 130
+    assert subprocess.run(["flock", "--timeout", "10", str(lock), "true"]).returncode == 0, "the compiler has ended too"
+    assert setup(checkout).returncode == 0
+
+
+def test_packages_that_a_killed_pip_left_in_part_are_forgotten(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / ".venv")], check=True)
+    (packages,) = (tmp_path / ".venv" / "lib").glob("python*/site-packages")
+    for name in ("whole", "lacking", "short"):
+        (packages / f"{name}-1.dist-info").mkdir()
+        (packages / f"{name}-1.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
+        (packages / f"{name}-1.dist-info" / "RECORD").write_text(f"{name}.py,sha256=0,9\n")
+    (packages / "whole.py").write_text("pass #123")
+    (packages / "short.py").write_text("pass")
+    function = "/^forget_half_packages()/,/^}/p"
+    part = subprocess.run(["sed", "-n", function, str(ROOT / "scripts" / "setup")], capture_output=True, text=True)
+    subprocess.run(["bash", "-ec", part.stdout + "forget_half_packages"], cwd=tmp_path, check=True)
+    assert [path.name for path in packages.glob("*.dist-info")] == ["whole-1.dist-info"]
 
 
 def test_half_an_object_of_a_killed_compiler_is_made_again(checkout: Path) -> None:
