@@ -2,7 +2,9 @@
 
 Makes a bare system in a folder (scripts/bare-system, with apt and sudo alone), copies what git has of this checkout
 into it, and starts scripts/serve there as a user with sudo. `cpu_s`: seconds of processors that the first start used,
-which do not depend on what else runs. Fails where the first start leaves something that only the build needs.
+which do not depend on what else runs; `load`: processes that wanted a processor, the mean of the last 15 minutes;
+`apt_mb`: lists and caches of apt, of which the system had none. Fails where the first start leaves something that only
+the build needs.
 
     benchmarks/first_start.py [--systems bookworm,trixie,noble] [--runs 1]
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -100,7 +103,9 @@ def measure(suite: str, port: int) -> dict[str, object]:
             "first_s": round(first, 1),
             "second_s": round(start(root, port), 2),
             "cpu_s": round(used, 1),
+            "load": round(os.getloadavg()[2], 1),
             "added_mb": megabytes(root) - bare,
+            "apt_mb": megabytes(root / "var/lib/apt", root / "var/cache/apt"),
             "environment_mb": megabytes(checkout / ".venv"),
             "checkout_mb": megabytes(checkout) - megabytes(checkout / ".venv"),
         }
