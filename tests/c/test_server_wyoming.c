@@ -70,6 +70,10 @@ static int hears(int fd, const char *text, int often) {
 
 #define SAY(text) "{\"type\":\"synthesize\",\"data\":{\"text\":\"" text "\"}}\n"
 
+#define START(voice) "{\"type\":\"synthesize-start\",\"data\":{" voice "}}\n"
+#define PIECE(text)  "{\"type\":\"synthesize-chunk\",\"data\":{\"text\":\"" text "\"}}\n"
+#define STOP         "{\"type\":\"synthesize-stop\"}\n"
+
 static void events_are_answered(void **state) {
     (void)state;
     static const char *const pairs[][2] = {
@@ -81,6 +85,11 @@ static void events_are_answered(void **state) {
         {"{\"type\":\"synthesize\",\"data\":{\"text\":\"Hello.\",\"voice\":{\"name\":\"nobody\"}}}\n",
          "there is no voice 'nobody'; there are anna"},
         {"{\"type\":\"synthesize\",\"data\":{}}\n", "needs a text"},
+        {START("") PIECE("Hello, every") PIECE("body. And") PIECE(" good evening.") STOP, "\"type\":\"audio-stop\""},
+        {START("") PIECE("Hello.") SAY("Hello.") STOP SAY("One."), "\"type\":\"synthesize-stopped\""},
+        {START("\"voice\":{\"name\":\"nobody\"}") PIECE("Hello.") STOP, "there is no voice 'nobody'"},
+        {START("\"voice\":{\"name\":\"nobody\"}") PIECE("Hello.") STOP, "\"type\":\"synthesize-stopped\""},
+        {START("") "{\"type\":\"synthesize-chunk\"}\n" STOP, "synthesize-chunk needs a text"},
     };
     rig *r = speaking(1);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
@@ -123,15 +132,17 @@ static void a_server_without_a_model_says_so(void **state) {
 static void the_server_ends_while_clients_listen(void **state) {
     (void)state;
     rig *r = speaking(1);
-    int fds[8], left = call(SAY("Hello."));
+    int fds[6], left = call(SAY("Hello.")), half = call(START("") PIECE("Hello, every"));
     slow_down(r, 20000);
-    close(left); /* a client that disconnects is forgotten */
-    for (size_t i = 0; i < 4; i++) {
-        fds[i] = call(SAY("This takes a while. It takes a while more."));
+    close(left); /* clients that disconnect are forgotten, also within a text */
+    close(half);
+    for (size_t i = 0; i < 6; i++) {
+        fds[i] =
+            call(i < 3 ? SAY("This takes a while. It takes a while more.") : START("") PIECE("It takes a while. And"));
         assert_true(hears(fds[i], "\"type\":\"audio-start\"", 1));
     }
     rig_free(r);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 6; i++) {
         hears(fds[i], "never", 1);
         close(fds[i]);
     }
