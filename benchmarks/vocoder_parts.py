@@ -1,0 +1,148 @@
+"""Which part of the vocoder costs naturalness: copy-synthesis with parts of it replaced by the speech's own.
+
+    python benchmarks/vocoder_parts.py WORK [--clips 2]     # writes benchmarks/results/vocoder_parts.csv
+
+WORK is a folder of `ishowtts train teach`; the vocoder is that of the package. A row has the DistillMOS of the same
+held-out clips with one part changed, and the difference to plain copy-synthesis, paired by clip. The rows of `hibari`
+are of hibari-tts, whose decoder has the same blocks and a third component besides pulses and noise: a spectrum with
+phases of its own. Intervals are 95 %, from bootstrap samples of the clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import write_csv
+from torch import Tensor
+from voice import Row, Wave, put
+
+from ishowtts.model.source_filter import SourceFilterHead, pitch_of, pulses
+from ishowtts.model.vocos import Vocos
+from ishowtts.quality import mos
+from ishowtts.text import phones
+from ishowtts.text.reading import read
+from ishowtts.train import data as datasets
+from ishowtts.train import hibari
+from ishowtts.train.align import SAMPLE_RATE
+from ishowtts.train.data import Dataset, log_mel, mel_filters
+from ishowtts.train.export import BaseVoice, load_models
+from ishowtts.train.listen import interval
+
+PACKAGE = Path(__file__).parent.parent / "ishowtts" / "voices" / "demo"
+EDGES = (1000, 2000, 4000)
+"""Frequencies in Hz where a band of the speech replaces that of the vocoder."""
+
+
+def complexes(parts: Tensor) -> Tensor:
+    """[B,2,T,K], real and imaginary → complex [B,K,T]."""
+    real, imaginary = parts.transpose(2, 3).unbind(1)
+    return torch.complex(real, imaginary)
+
+
+def with_phase(magnitude: Tensor, of: Tensor) -> Tensor:
+    """Magnitudes with the phases of another spectrum."""
+    return magnitude * of / of.abs().clamp(min=1e-9)
+
+
+@torch.no_grad()
+def of_clip(net: Vocos, data: Dataset, k: int) -> Iterator[tuple[str, Wave]]:
+    """(changed part, samples) of a clip whose teacher's pitch is known."""
+    head, pitch, mel = net.head, data.pitch[k], data.config
+    assert isinstance(head, SourceFilterHead) and pitch is not None
+    wave = torch.from_numpy(data.wave(k))[None]
+    wave = wave[:, : wave.shape[1] // mel.hop * mel.hop]
+    heard = log_mel(wave, mel)
+    true = torch.stft(wave, mel.n_fft, mel.hop, window=net.window, return_complex=True)
+    filter_, phase, noise, logits, voicing = head.parts(net.backbone(heard.transpose(1, 2)))
+    cycles, hz = (torch.from_numpy(np.pad(v, mel.n_fft // 2))[None] for v in pitch.at(wave.shape[1]))
+    frames = hz[:, mel.n_fft // 2 :: mel.hop][:, : heard.shape[1]]
+    own, voiced = pitch_of(logits, voicing), (frames > 0)[:, None]
+    pulsed = complexes(head.filtered(filter_, phase, head.excitation(own)))
+    level = complexes(head.shape(filter_ - 100, phase, noise, head.excitation(own)))  # pulses of no level
+    made = pulsed + level
+    bins = (torch.arange(made.shape[1]) * (mel.sample_rate / mel.n_fft))[None, :, None]
+    spectra = {
+        "none": made,
+        "pitch and phase of the pulses": complexes(
+            head.shape(filter_, phase, noise, head.stft(pulses(cycles, hz).float()))
+        ),
+        "voicing": complexes(head.shape(filter_, phase, noise, head.excitation(pitch_of(logits, voiced[:, 0] * 1.0)))),
+        "phases": with_phase(made.abs(), true),
+        "magnitudes": with_phase(true.abs(), made),
+        "all but the mel's magnitudes": with_phase(
+            (heard.exp() @ torch.linalg.pinv(mel_filters(mel))).clamp(min=1e-5).transpose(1, 2), true
+        ),
+        "voiced frames": torch.where(voiced, true, made),
+        "unvoiced frames": torch.where(voiced, made, true),
+        "noise 0.5": pulsed + 0.5 * level,
+        "noise 1.5": pulsed + 1.5 * level,
+    }
+    for edge in EDGES:
+        spectra[f"below {edge} Hz"] = torch.where(bins < edge, true, made)
+        spectra[f"above {edge} Hz"] = torch.where(bins < edge, made, true)
+    yield "the clip itself", wave[0].numpy()
+    for name, spectrum in spectra.items():
+        sound = torch.istft(spectrum, mel.n_fft, mel.hop, mel.n_fft, net.window, center=True)
+        yield name, sound[0].numpy()
+
+
+def of_hibari(teacher: hibari.Hibari, text: str) -> Iterator[tuple[str, Wave]]:
+    """(changed part, samples) of a sentence of hibari-tts; none when it cannot read the sentence."""
+    heard = teacher.hear(phones.spoken(read(text, "en").text, "en"))
+    if heard is None:
+        return
+    filter_, turn, noise, rest, phase = heard.parts
+    silent, rng = np.full_like(rest, -100), np.random.default_rng(0)
+    scattered = phase + rng.uniform(-np.pi, np.pi, phase.shape).astype(np.float32)
+    bins = np.arange(len(rest))[:, None] * (SAMPLE_RATE / 2 / (len(rest) - 1))
+    chosen = {
+        "hibari: none": (filter_, turn, noise, rest, phase),
+        "hibari: pulses without a phase": (filter_, 0 * turn, noise, rest, phase),
+        "hibari: no noise": (filter_, turn, silent, rest, phase),
+        "hibari: no third component": (filter_, turn, noise, silent, phase),
+        "hibari: random phases of the third": (filter_, turn, noise, rest, scattered),
+        "hibari: these above 2000 Hz": (filter_, turn, noise, rest, np.where(bins < 2000, phase, scattered)),
+    }
+    for name, parts in chosen.items():
+        yield name, teacher.sound(parts, heard.pitch, np.random.default_rng(0))
+
+
+def main() -> None:
+    """Reads the command line, measures every clip, writes the table."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("work", type=Path)
+    p.add_argument("--clips", type=int, default=2, help="of a speaker (default: %(default)s)")
+    args = p.parse_args()
+    torch.set_num_threads(1)
+    data = datasets.load(args.work)
+    net = load_models(args.work / "none", data, BaseVoice(PACKAGE))[1]
+    made: dict[str, list[float]] = {}
+
+    def judge(parts: Iterator[tuple[str, Wave]]) -> None:
+        for name, wave in parts:
+            made.setdefault(name, []).append(mos.opinion(np.ascontiguousarray(wave, np.float32), SAMPLE_RATE))
+
+    for speaker in data.speakers():
+        for k in [k for k in data.one_take_each(speaker) if data.pitch[k] is not None][: args.clips]:
+            judge(of_clip(net, data, k))
+    teacher = hibari.Hibari()
+    texts = [data.clips[k].text for k in data.held_out if data.clips[k].language == "en"]
+    for text in texts[: 4 * args.clips]:
+        judge(of_hibari(teacher, text))
+    rows: list[Row] = []
+    for name, values in made.items():
+        plain = made["hibari: none" if name.startswith("hibari") else "none"]
+        row: Row = {"replaced": name, "count": len(values)}
+        put(row, "mos", interval(np.array(values)))
+        put(row, "above_plain", interval(np.array(values) - np.array(plain)))
+        print(row, flush=True)
+        rows.append(row)
+    write_csv("vocoder_parts", rows)
+
+
+if __name__ == "__main__":
+    main()
