@@ -215,6 +215,18 @@ def test_packages_that_a_killed_pip_left_in_part_are_forgotten(tmp_path: Path) -
     assert [path.name for path in packages.glob("*.dist-info")] == ["whole-1.dist-info"]
 
 
+def test_ctrl_c_while_the_environment_is_checked_keeps_it(checkout: Path) -> None:
+    python = checkout / ".venv" / "bin" / "python"
+    kept = python.rename(python.with_name("kept"))
+    program(python, "kill -INT 0")
+    command = [str(checkout / "scripts" / "setup")]
+    done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, timeout=SECONDS)
+    assert done.returncode == 130 and "setup: interrupted" in done.stderr, done.stderr
+    assert kept.exists()
+    kept.replace(python)
+    assert setup(checkout).returncode == 0
+
+
 def test_half_an_object_of_a_killed_compiler_is_made_again(checkout: Path) -> None:
     (checkout / "build" / ".unfinished").touch()
     half = checkout / "build" / "release" / "csrc" / "base" / "log.o"
