@@ -65,9 +65,25 @@ class Amounts(Telephones):
                 pieces.append(parts[j + 1])
                 j += 2
             whole, grouped = "".join(pieces), True
+        elif shape[j] in " '" and len(whole) < 4 and whole[0] != "0" and len(parts[j + 1]) == 3 and shape[j + 1] == "0":
+            pieces, end = [whole], j
+            while shape[end] == shape[j] and shape[end + 1] == "0" and len(parts[end + 1]) == 3 and len(pieces) < 7:
+                pieces.append(parts[end + 1])
+                end += 2
+            if self.groups(line, i, pieces, end):
+                whole, j, grouped = "".join(pieces), end, True
         if shape[j] == point and shape[j + 1] == "0" and not (shape[j + 2] == point and shape[j + 3] == "0"):
             return Num(whole, parts[j + 1], j + 2, grouped)
         return Num(whole, "", j, grouped)
+
+    def groups(self, line: Line, i: int, pieces: list[str], end: int) -> bool:
+        """Whether numbers of three digits from run `i` to `end` are one, with spaces or strokes: 10 000, 1'000'000."""
+        shape = line.shape
+        if shape[i + 1] == " " and (line.before(i) == " " and i > 1 and shape[i - 2] == "0"):
+            return False
+        if shape[end] in "'/:-" or (shape[end] == " " and shape[end + 1] == "0"):
+            return False
+        return shape[i + 1] == "'" or pieces[-1] == "000" or (len(pieces) > 2 and len(pieces[0]) < 3)
 
     def meridiem(self, line: Line, j: int) -> tuple[int, str]:
         """(run after "am" or "p.m." at run `j`, "AM" or "PM"); (j, "") where there is neither."""

@@ -1,15 +1,17 @@
 """First step of a reading: the characters that matter for speech, each with its position in the original text.
 
 Styled letters (bold, circled, full width) become plain ones, digits of all scripts become 0-9, and characters without a
-sound (emoji, control characters, joiners, stacked accents) are removed. Each mapping looks at one character, or at one
-letter with its combining marks, so the time is linear in the length of the text. Some characters stand for several, as
-"½" for 1/2; a text grows by a bounded part of its length, and such characters beyond that are not spoken.
+sound (emoji, faces, control characters, joiners, stacked accents) are removed. Each mapping looks at one character, or
+at one letter with its combining marks, so the time is linear in the length of the text. Some characters stand for
+several, as "½" for 1/2; a text grows by a bounded part of its length, and such characters beyond that are not spoken.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from typing import NamedTuple
+
+from . import kaomoji
 
 
 class Dropped(NamedTuple):
@@ -122,6 +124,9 @@ def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
     """
     if text.isascii() and text.isprintable():
         return text, None, []
+    dropped = [Dropped(text[start:end], start, end, "emoticon") for start, end in kaomoji.find(text)]
+    if dropped:
+        text = _without(text, dropped)
     plain = _PLAIN
     if unicodedata.is_normalized("NFC", text):
         pieces: list[str] | str = text
@@ -133,7 +138,7 @@ def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
     made = "".join(out)
     if len(made) > len(text) + _GROWTH:
         made = "".join(_bounded(out, len(text)))
-    dropped = _dropped(text, pieces, starts, out)
+    dropped += _dropped(text, pieces, starts, out)
     if len(made) == len(text) and "" not in out:
         return made, None, dropped
     places: list[int] = []
@@ -141,6 +146,15 @@ def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
         places += [at] * len(piece)
     places.append(len(text))
     return made, places, dropped
+
+
+def _without(text: str, parts: list[Dropped]) -> str:
+    """`text` with spaces for each of `parts`."""
+    out, last = [], 0
+    for part in parts:
+        out += [text[last : part.start], " " * len(part.text)]
+        last = part.end
+    return "".join(out) + text[last:]
 
 
 _LISTED = frozenset(("So", "Sk", "Sm", "Co", "No", "Nl", "Lo"))

@@ -31,10 +31,12 @@ def is_han(char: str) -> bool:
 def guess(text: str) -> str:
     """The language subtag ("en", "zh", "ja", …) of the script in which most words of `text` are, else "en".
 
-    A Chinese character counts as one word, as does a run of letters. With any kana, Chinese characters are Japanese. In
-    a text without words the punctuation decides.
+    A Chinese character counts as one word, as does a run of letters. With any kana but の, which Chinese lines use too,
+    Chinese characters are Japanese. In a text without words the punctuation decides.
     """
     counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS}
+    if counts["ja"] == text.count("の") and counts["zh"]:
+        counts["ja"] = 0
     if counts["ja"]:
         counts["ja"] += counts.pop("zh")
     best = max(counts, key=lambda name: counts[name])

@@ -12,14 +12,18 @@ _OPEN_MOUTHS = frozenset(")(|*DPp3")
 _WHOLE = load("common").list("emoticon")
 LONGEST = max(map(len, _WHOLE))
 FIRST = frozenset(word[0] for word in _WHOLE if not word[0].isalnum()) | _EYES
+_BEGINNINGS = {word[:2] for word in _WHOLE} | {eyes + second for eyes in _EYES for second in _NOSES | _MOUTHS}
 _LETTERS = frozenset(word[0] for word in _WHOLE if word[0].isalpha())
 
 
 def match(line: Line, i: int) -> int:
     """The run after an emoticon that begins at run `i`, 0: there is none. Spaces or the ends of the line delimit it."""
+    at = line.starts[i]
+    if line.text[at : at + 2] not in _BEGINNINGS:
+        return 0
     if line.before(i) not in " \n\0.,!?ahkx)" or (line.before(i) == "a" and line.shape[i] not in ":;=<^>"):
         return 0
-    text, at = line.text, line.starts[i]
+    text = line.text
     end = text.find(" ", at, at + LONGEST + 3)
     face = text[at : end if end >= 0 else at + LONGEST + 3].split("\n")[0]
     size = _size(face)

@@ -18,6 +18,11 @@ NUMERIC = frozenset(("number", "year", "ordinal", "date", "time", "money", "meas
 _TAGS = load("common").list("tag")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
 _TAG_LENGTH = 240
+_NEXT = {
+    "short_version": ".", "local_phone": " /-", "date": " /-.a", "clock": " :.a", "duration": "a",
+    "address_numbers": " .-", "ratio": ":-",
+}  # fmt: skip
+"""Rules for digits that apply only before certain runs."""
 
 
 class Found(NamedTuple):
@@ -40,6 +45,7 @@ class Grammar:
     """The rules that need no words of a language, and the language's table."""
 
     language = ""
+    without_spaces = False
 
     def __init__(self) -> None:
         self.table = load(self.language) if self.language else Table({})
@@ -52,6 +58,8 @@ class Grammar:
             "p": (self.chosen,),
             "★": (self.star,),
         }
+        self.before: dict[str, tuple[Rule, ...]] = {}
+        """Rules for digits by the class of the run behind them, filled at the first use of each."""
         for char in emoticons.FIRST:
             self.add(char, self.emoticon)
         for char in self.symbols:
@@ -64,11 +72,26 @@ class Grammar:
     def find(self, line: Line, i: int) -> Found:
         """The token that begins with run `i`, by the first rule with a result, else the run itself."""
         shape = line.shape[i]
-        for rule in self.rules.get(shape, ()):
+        if shape == "0":
+            after = line.shape[i + 1]
+            rules = self.before.get(after)
+            if rules is None:
+                rules = self.before[after] = self.rules_before(after)
+        else:
+            rules = self.rules.get(shape, ())
+        for rule in rules:
             found = rule(line, i)
             if found:
-                return found
+                return self.closed_up(found) if self.without_spaces and " " in found.spoken else found
         return _new(Found, (i + 1, line.parts[i], "word" if shape in "ahkx0" else "mark", ""))
+
+    def rules_before(self, after: str) -> tuple[Rule, ...]:
+        """Of the rules for digits those that can apply before a run of class `after`."""
+        return tuple(rule for rule in self.rules.get("0", ()) if after in _NEXT.get(rule.__name__, after))
+
+    def closed_up(self, found: Found) -> Found:
+        """A token of a language without spaces, without those between its characters."""
+        return found
 
     def tag(self, line: Line, i: int) -> Found | None:
         """An HTML or SSML tag: `<b>`, `</b>`, `<break time="500ms"/>`."""
@@ -134,6 +157,8 @@ class Grammar:
         elif char in "*/":
             if left not in "a0)" or right not in "a0(":
                 return None
+            if char == "/" and left == right == "a" and line.parts[i - 1].isupper() and line.parts[i + 1].isupper():
+                return Found(i + 1, "", "mark")  # "AC/DC"
         elif char in "+±":
             if left not in "a0+" and far_right not in "0ahkx.$€£¥+":
                 return None

@@ -10,9 +10,14 @@ from .amounts import Amounts, Currency, Num
 from .clean import SUPERSCRIPTS
 from .grammar import NUMERIC, Found
 from .scan import Line
+from .words import MERIDIEMS
 
 _DURATION = {"h": 0, "m": 1, "min": 1, "s": 2, "sec": 2, "sek": 2}
 """Letters behind hours, minutes and seconds, by their order."""
+SURE_DAYS = frozenset(range(13, 32)) - {16, 20, 24, 30}
+"""Numbers after a month and a stroke that are days: nothing is divided into so many parts."""
+_RUNS_BEFORE = 12
+"""Number of runs before two numbers in which a word that tells of a score is looked for."""
 
 
 class Numbers(Amounts):
@@ -29,6 +34,9 @@ class Numbers(Amounts):
         self.before_roman = table.words("roman")
         self.dialled = table.list("dialled")
         self.counted_of = table.list("of")
+        self.numbered_by = table.list("numbered")
+        self.rated, self.odds = table.list("out of"), table.list("odds")
+        self.scored, self.before_time = table.list("score"), table.list("before time")
         self.add(
             "0", self.local_phone, self.date, self.clock, self.duration, self.address_numbers, self.ratio, self.quantity
         )
@@ -106,6 +114,8 @@ class Numbers(Amounts):
         """A time: 12:30, 1:59 p.m., 21:51:31, 7pm."""
         shape, parts = line.shape, line.parts
         hour = parts[i]
+        if shape.startswith("0:0", i) and shape[i + 3] != ":" and self.is_score(line, i):
+            return None
         if len(hour) > 2 or (line.before(i) in ".,:/" and i > 1 and shape[i - 2] == "0"):
             return None
         j, minute, second = i + 1, "", ""
@@ -118,12 +128,37 @@ class Numbers(Amounts):
         elif shape[j] == "." and shape[j + 1] == "0" and len(parts[j + 1]) == 2 and self.meridiem(line, j + 2)[1]:
             minute, j = parts[j + 1], j + 2  # 11.30pm
         end, half = self.meridiem(line, j)
+        if minute and shape[j] == "a" and parts[j].lower() in ("a", "p") and shape[j + 1] not in "a0.'":
+            end, half = j + 1, MERIDIEMS[f"{parts[j].lower()}m"]  # 7:30p
         if not minute and (not half or not 0 < int(hour) < 13):
             return None
+        if shape[end] == "a" and parts[end] == "h" and minute:
+            end += 1  # 16:30h
         if int(hour) > 24 and not second:
             return self.lapse(int(hour), int(minute), j)
         said = self.say_time(int(hour), int(minute or 0), int(second) if second else None, half, line, end)
         return Found(end, said, "time")
+
+    def is_score(self, line: Line, i: int) -> bool:
+        """Whether the two numbers from run `i` on, with a colon between, are a score by the words near: won 21:17."""
+        if line.word_before(i) in self.before_time or self.meridiem(line, i + 3)[1]:
+            return False
+        first = max(i - _RUNS_BEFORE, 0)
+        first = max(first, *(line.shape.rfind(mark, first, i) for mark in ".!?"))
+        before = [line.parts[k].lower() for k in range(first, i) if line.shape[k] == "a"]
+        if not self.scored.isdisjoint(before[-4:]):
+            return True
+        return any(line.parts[k].lower() in self.scored for k in (i + 4, i + 6) if line.shape[k - 1] == " ")
+
+    def falls(self, first: str, second: str) -> bool:
+        """Whether two numbers with a dash between are a score, since a range would begin with the smaller one."""
+        if len(first) > 3 or not 0 <= len(first) - len(second) < 2 or (len(second) > 1 and second[0] == "0"):
+            return False
+        return int(first) >= int(second)
+
+    def is_numbered(self, line: Line, i: int) -> bool:
+        """Whether the number at run `i` is a name by the word before it: room 101, highway #101."""
+        return line.word_before(i - 1 if line.before(i) == "#" else i) in self.numbered_by
 
     def lapse(self, minutes: int, seconds: int, end: int) -> Found | None:
         """A duration such as 45:10, which is written like a time but cannot be one."""
@@ -147,9 +182,7 @@ class Numbers(Amounts):
 
     def of_time(self, number: str, rank: int) -> str:
         """A number of hours, minutes or seconds."""
-        unit = self.units[("h", "min", "s")[rank]]
-        num = Num(number.lstrip("0") or "0", "", 0, False)
-        return f"{self.count(num)} {unit[0] if num.whole == '1' else unit[-1]}"
+        return self.of(number.lstrip("0") or "0", ("h", "min", "s")[rank])
 
     def comparison(self, line: Line, i: int) -> Found | None:
         """Two signs that compare, 5 != 3, a >= b, 1 == 1, or one before a number alone, >100."""
@@ -182,7 +215,7 @@ class Numbers(Amounts):
     def minus(self, line: Line, i: int) -> Found | None:
         """A minus sign before a number."""
         before, shape = line.before(i), line.shape
-        if before in "ahkx0)%²" and not self.signed(line, i):
+        if (before in "ahkx0)%²" or (before in self.currencies and line.last == "money")) and not self.signed(line, i):
             return None
         if before in "-–" and not line.computes(i):
             return None
@@ -326,6 +359,10 @@ class Numbers(Amounts):
                 return found
         if line.before(i) == "-" and after == "a" and line.shape[max(i - 3, 0) : i] == "a0-":
             return Found(j + 1, f"{self.model_number(num.whole)} {parts[j].upper()}", "serial")  # "i7-12700K"
+        if after == "a" and parts[j] == "m" and shape[j + 1] == "0" and shape[j + 2 : j + 4] not in (".0", ",0"):
+            length = self.metres(num.whole, parts[j + 1])
+            if length:
+                return Found(j + 2, length, "measure")
         end, scale = self.scale(line, j, False)
         money = self.currency_after(line, end)
         if not money and end == j:
@@ -359,6 +396,25 @@ class Numbers(Amounts):
             return Found(num.end, self.digits(num.whole), "phone")
         said, kind = self.say_plain(line, i, num)
         return Found(num.end, said, kind)
+
+    def is_third(self, line: Line, i: int) -> bool:
+        """Whether the number at run `i` is the second of three with "/" between."""
+        return line.shape[max(i - 2, 0) : i + 3] == "0/0/0" and max(len(line.parts[i - 2]), len(line.parts[i])) < 4
+
+    def rates(self, line: Line, top: str, bottom: str, end: int) -> bool:
+        """Whether two numbers with "/" between that end before run `end` are a result, as "2/3 rounds", no fraction."""
+        return bottom.strip("0") != "" and line.word_after(end).lower() in self.rated
+
+    def metres(self, whole: str, rest: str) -> str:
+        """A length in metres and centimetres, 1m80, "" for another number."""
+        if len(whole) > 1 or len(rest) != 2:
+            return ""
+        return f"{self.of(whole, 'm')} {self.cardinal(rest.lstrip('0') or '0')}"
+
+    def of(self, number: str, unit: str) -> str:
+        """A whole number of a unit."""
+        names = self.units[unit]
+        return f"{self.count(Num(number, '', 0, False))} {names[0] if number == '1' else names[-1]}"
 
     def said_season(self, line: Line, i: int, first: str, last: str) -> str:
         """Two years that follow one another, of the second one the last two digits: 2020/21."""
@@ -415,15 +471,23 @@ class Numbers(Amounts):
         if line.computes(i):
             return Found(j + 1, f"{self.cardinal(top)} {self.say_['divided']}", "number")
         goes_on = shape[j + 2] in "/." and shape[j + 3] == "0"
+        if goes_on and f"{top}/{bottom}/{parts[j + 3]}" in self.say_:
+            return Found(j + 4, self.say_[f"{top}/{bottom}/{parts[j + 3]}"], "fraction")
+        if (goes_on and len(top) < 4 and len(bottom) < 4 and len(parts[j + 3]) < 4) or self.is_third(line, i):
+            return Found(j + 1, self.cardinal(top) + self.say_.get("three", ""), "number")  # kills, deaths, assists
         if goes_on or (line.before(i) == "/" and i > 1 and shape[i - 2] == "0"):
             return Found(j + 1, f"{self.cardinal(top)} {self.address['/']}", "number")
         if line.word_before(i) in self.counted_of:
             return Found(j + 1, f"{self.cardinal(top)} {self.say_['of']}", "number")
         fixed = self.say_.get(f"{top}/{bottom}")
+        if not fixed and self.rates(line, top, bottom, j + 2):
+            return Found(j + 1, f"{self.cardinal(top)} {self.say_['out of']}", "number")
         if fixed:
             return Found(j + 2, fixed, "fraction")
         if len(top) == 4 and top[:2] in ("19", "20") and len(bottom) == 2 and int(bottom) == (int(top) + 1) % 100:
             return Found(j + 2, self.said_season(line, i, top, bottom), "year")
+        if top == "1" and line.word_after(j + 2).lower() in self.odds:
+            return Found(j + 1, f"{self.cardinal(top)} {self.say_['odds']}", "number")
         if not bottom.strip("0") or len(top) > 6 or len(bottom) > 6 or top.startswith("0") != (top == "0"):
             return None
         end = j + 2

@@ -102,11 +102,14 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
     """
     line = Line(text)
     here, latin = _languages(line, detect.base(language), options.scripts)
-    writer = _Writer(text, line, options.scripts)
+    scripts = options.scripts
+    if here == "ja" and "k" not in scripts:
+        scripts = scripts.replace("h", "")  # the Chinese characters of a Japanese line are not said in Mandarin
+    writer = _Writer(text, line, scripts)
     main = GRAMMARS.get(here, PLAIN)
     line.setting = Setting(here, options.chat, isinstance(main, Words) and main.shouted(line))
     other = GRAMMARS.get("zh" if here == latin else latin, PLAIN)
-    mixed = here in ("zh", latin) and here in GRAMMARS and "h" in line.shape and "h" in options.scripts
+    mixed = here in ("zh", latin) and here in GRAMMARS and "h" in line.shape and "h" in scripts
     either = (main.rules.keys() | other.rules.keys()) - set(LETTERS)
     """Classes of runs that the two languages may read differently."""
     i, shape, nearest = 0, line.shape, 0

@@ -18,6 +18,12 @@ class Telephones(Words):
         shape, parts = line.shape, line.parts
         if line.before(i) in "0-./:":
             return None
+        if shape.startswith("0 0 0", i) and [len(parts[k]) for k in (i, i + 2, i + 4)] == [3, 3, 4]:
+            return Found(i + 5, self.grouped([parts[k] for k in (i, i + 2, i + 4)]), "phone")
+        if shape.startswith("0-0-0", i) and shape[i + 5] not in "a0-/" and not line.computes(i):
+            groups = [parts[k] for k in (i, i + 2, i + 4)]
+            if max(map(len, groups)) < 3:  # kills, deaths and assists
+                return Found(i + 5, f"{self.say_.get('three', '')} ".join(map(self.cardinal, groups)), "number")
         if shape.startswith("0.0.0", i) and not self.grouped_by_points(line, i):
             j, groups = i + 1, [parts[i]]
             while shape[j] == "." and shape[j + 1] == "0" and len(groups) < 12:

@@ -18,6 +18,11 @@ from .tables import Table, load
 _VOWELS = frozenset("aeiouyäöüáàâéèêëíìîïóòôõúùûýæøåœ")
 _ONSETS = load("common").list("onset")
 _CODAS = load("common").list("coda")
+_SIGNS = frozenset("+-*/=^×÷±<>≤≥≠≈")
+_LETTER_WORDS = frozenset("aiurnkycbxw")
+"""Letters that chat writes for words, so that a row of them is no word with spaces between its letters."""
+_SPACED = 12
+"""Largest number of runs of such a word that are looked at."""
 _CONTRACTED = frozenset(("t", "m", "re", "ll", "ve", "d"))
 MERIDIEMS = {"am": "AM", "pm": "PM"}
 
@@ -80,12 +85,12 @@ class Words(Grammar):
     def letters(self, line: Line, i: int) -> Found | None:
         """A token that continues after a word: an address, an abbreviation, "w/", letters with digits."""
         after = line.shape[i + 1]
+        if after == " " and line.shape[i + 2] in "-–" and line.shape.startswith(" a", i + 3):
+            return self.weekdays_to(line, i, i + 4)
         if after in " \0hx,!?":
             return None
-        if after in "-–" and line.shape[i + 2] == "a":
-            first, last = (self.weekdays.get(line.parts[k].lower()) for k in (i, i + 2))
-            if first and last and line.parts[i][0].isupper():
-                return Found(i + 3, f"{first} {self.say_['to']} {last}", "date")
+        if after in "-–" and line.shape[i + 2] == "a" and (found := self.weekdays_to(line, i, i + 2)):
+            return found
         if after in ".:@-_+" or (after == "0" and i >= line.scanned):
             found = self.link(line, i)
             if found:
@@ -96,7 +101,7 @@ class Words(Grammar):
             if line.shape.startswith(".0", i + 2):  # "v1.2": the number is read on its own
                 return None
             return self.serial(line, i)
-        if after == "/" and line.setting.chat:
+        if after in "/;:" and line.setting.chat:
             for end in (i + 3, i + 2):
                 said = self.chat.get(line.text[line.starts[i] : line.starts[end]].lower())
                 if said and line.shape[end] not in "a0":
@@ -104,6 +109,33 @@ class Words(Grammar):
         if after == "/" and len(line.parts[i]) == 1 and line.shape[i + 2] == "a":
             return Found(i + 1, line.parts[i].upper(), "letters")  # "r/gaming"
         return None
+
+    def weekdays_to(self, line: Line, i: int, j: int) -> Found | None:
+        """Two days of the week in short, at the runs `i` and `j`, with a dash between: Mon-Fri."""
+        first, last = (self.weekdays.get(line.parts[k].lower()) for k in (i, j))
+        if not first or not last or line.parts[i][0].isupper() != line.parts[j][0].isupper():
+            return None
+        return Found(j + 1, f"{first} {self.say_['to']} {last}", "date")
+
+    def is_letter(self, line: Line, i: int) -> bool:
+        """Whether the single letter at run `i` is a variable, or one of a word with spaces between its letters."""
+        shape, before = line.shape, line.before(i)
+        if shape[i + 1] in _SIGNS and (shape[i + 1] == "^" or shape[i + 2] in "0(" or len(line.parts[i + 2]) == 1):
+            return True
+        if before in _SIGNS and i > 1 and (shape[i - 2] == "0" or len(line.parts[i - 2]) == 1):
+            return True
+        first = last = i
+        while (
+            first > 1
+            and last - first < _SPACED
+            and shape[first - 2 : first] == "a "
+            and len(line.parts[first - 2]) == 1
+        ):
+            first -= 2
+        while last - first < _SPACED and shape.startswith(" a", last + 1) and len(line.parts[last + 2]) == 1:
+            last += 2
+        letters = {line.parts[k].lower() for k in range(first, last + 1, 2)}
+        return last - first > 3 and not letters <= _LETTER_WORDS
 
     def word(self, line: Line, i: int) -> Found:
         """A word, or an emoticon of letters."""
@@ -118,6 +150,8 @@ class Words(Grammar):
             return Found(i + 1, part, "word")
         if line.shape[i + 1] == "²" and len(part) == 1:  # a variable; as a capital it is no chat word
             return Found(i + 1, part.upper() if part in self.chat else part, "letters")
+        if len(part) == 1 and part.lower() in self.chat and self.is_letter(line, i):
+            return Found(i + 1, part.upper(), "letters")  # as a capital it is no chat word
         if "&" in (line.before(i), line.shape[i + 1]) and part.isupper() and 1 < len(part) < 4:
             return Found(i + 1, " ".join(part), "letters")
         said, kind = self.alone(part, line.setting)
@@ -150,6 +184,8 @@ class Words(Grammar):
                 return (low, "word") if self.is_word(stem, is_shouted) else (stem.upper() + mark + end, "letters")
         if len(part) > 2 and part[-1] == "s" and part[:-1].isupper() and not self.is_word(low[:-1], is_shouted):
             return part, "letters"  # "PCs"
+        if len(part) == 2 and part[1] == "s" and part[0].isupper() and low not in self.short and low[0] not in _VOWELS:
+            return f"{part[0]}'s", "letters"  # "Ws in chat"
         if low in self.spelled:
             return (part if part.isupper() else upper_letters(low)), "letters"
         if low in self.sounds:
@@ -211,7 +247,7 @@ class Words(Grammar):
                 end, said = best
                 return Found(end - 1 if self.closes(line, end) else end, said, "abbreviation")
         if len(part) == 1 and part.isalpha():
-            return self.initials(line, i)
+            return (self.emoticon(line, i) if part in "oO" else None) or self.initials(line, i)
         return None
 
     def fits(self, line: Line, i: int, end: int) -> bool:

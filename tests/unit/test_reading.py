@@ -230,6 +230,27 @@ def test_what_is_left_out_is_said() -> None:
     assert [part.text for part in reading.unspoken] == ["你好"]
 
 
+def test_faces_are_no_words() -> None:
+    faces = "(╯°□°)╯ ʕ•ᴥ•ʔ ಠ_ಠ ༼ つ ◕_◕ ༽つ (๑•̀ㅂ•́)و✧ ヾ(≧▽≦*)o (=・ω・=) \\(ツ)/ (TдT) o(╥﹏╥)o (￣ー￣)"
+    for language in LANGUAGES:
+        reading = read(f"a {faces}. b", language, options=Options(scripts="ah"))
+        assert reading.text.rstrip("。.") == "a. b", reading.text
+        assert not reading.unspoken and {part.why for part in reading.dropped} == {"emoticon"}
+    for text, said in (
+        ("(да) (я: «Да»)", ["да", "я", "Да"]), ("(コーヒー)", ["コーヒー"]), ("(ツ)", ["ツ"]),
+    ):  # fmt: skip
+        assert [part.text for part in read(text, "en", options=Options(scripts="a")).unspoken] == said
+    assert read("(25°C–30°C) (x≤2) (5€-6€)", "en").text == (
+        "twenty-five degrees Celsius to thirty degrees Celsius, x is at most two, five euros to six euros"
+    )
+
+
+def test_japanese_is_not_said_in_mandarin() -> None:
+    reading = read("今日は配信ありがとう", "zh", options=Options(scripts="ah"))
+    assert not reading.text and [part.text for part in reading.unspoken] == ["今日", "は", "配信", "ありがとう"]
+    assert read("我の世界", "zh", options=Options(scripts="ah")).text == "我的世界"
+
+
 def test_chat_words_can_be_left_alone() -> None:
     assert read("pls wait 4 me <3", "en").text == "please wait four me heart"
     assert read("pls wait 4 me <3", "en", options=Options(chat=False)).text == "PLS wait four me"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from .. import numerals
 from ..amounts import Currency, Num
 from ..grammar import Found
-from ..numbers import Numbers
+from ..numbers import SURE_DAYS, Numbers
 from ..scan import PAD, Line
 
 _SUFFIXES = frozenset(("st", "nd", "rd", "th"))
@@ -22,8 +22,7 @@ _BEFORE_DATE = frozenset(("on", "since", "until"))
 """Words before two numbers with a stroke between that make them a month and a day."""
 
 
-_DAYS = frozenset(range(13, 32)) - {16, 20, 24, 30}
-"""Numbers after a month and a stroke that are days: nothing is divided into so many parts."""
+_IS = frozenset(("is", "are", "was", "were", "be"))
 
 
 class English(Numbers):
@@ -43,6 +42,9 @@ class English(Numbers):
         self.before_decade = self.table.list("before decade")
         self.you_are = self.table.list("ur")
         self.codes_before = self.table.list("code")
+        self.named_numbers = self.table.words("named number")
+        self.minutes = self.table.list("minutes")
+        self.measured_nouns = self.table.list("measured noun")
 
     def cardinal(self, number: str) -> str:
         """As in "twelve point five"."""
@@ -204,8 +206,9 @@ class English(Numbers):
             return self.numeric_date(parts[i], sign, parts[i + 2], parts[i + 4], end)
         if sign == "/" and shape[i + 2] == "0" and shape[i + 3] not in "/0a" and not line.computes(i):
             month, day = parts[i], parts[i + 2]
-            alone = not line.word_after(i + 3) and len(day) == 2 and int(day) in _DAYS
-            sure = line.word_before(i) in _BEFORE_DATE or alone
+            alone = not line.word_after(i + 3) and len(day) == 2 and int(day) in SURE_DAYS
+            before = line.word_before(i)
+            sure = before in _BEFORE_DATE or before in self.weekdays or alone
             if sure and len(month) < 3 and len(day) < 3 and 0 < int(month) < 13 and 0 < int(day) < 32:
                 return Found(i + 3, f"{self.month_names[int(month) - 1]} {self.ordinal(day.lstrip('0'))}", "date")
         if sign in " a" and len(parts[i]) < 3 and 0 < int(parts[i]) < 32:
@@ -220,7 +223,8 @@ class English(Numbers):
             day, month, year = first, second, third
         else:
             month, day, year = (first, second, third) if int(first) < 13 else (second, first, third)
-        if len(year) not in (2, 4) or (len(year) == 2 and sign != "/") or len(day) > 2 or len(month) > 2:
+        short = len(year) == 2 and sign != "/" and not (sign == "." and len(month) == 2 and int(day) > 12)
+        if len(year) not in (2, 4) or short or len(day) > 2 or len(month) > 2:
             return None
         if not (0 < int(month) < 13 and 0 < int(day) < 32) or (len(year) == 4 and not 1000 <= int(year) < 2200):
             return None
@@ -250,12 +254,26 @@ class English(Numbers):
         said = f"{the}{self.ordinal(parts[i].lstrip('0'))} of {self.month_names[month - 1]}"
         return Found(end, f"{said} {year}" if year else said, "date")
 
+    def unit(self, line: Line, j: int) -> tuple[int, str, str] | None:
+        """Behind a number, "m" may mean minutes: "10m left"."""
+        found = super().unit(line, j)
+        if found and line.parts[j] == "m" and found[0] == j + 1 and line.word_after(j + 1).lower() in self.minutes:
+            return j + 1, self.units["min"][0], self.units["min"][-1]
+        return found
+
+    def symbol(self, line: Line, i: int) -> Found | None:
+        """As everywhere; what is said for a comparison begins with "is" where the line does not."""
+        found = super().symbol(line, i)
+        if found and found.spoken.startswith("is ") and (line.said.lower() in _IS or line.said.endswith("'s")):
+            return found._replace(spoken=found.spoken[3:])
+        return found
+
     def attributive(self, line: Line, end: int) -> bool:
-        """Whether what ends before run `end` describes a noun: "a 500 GB drive" has no plural."""
-        after = line.word_after(end) if line.shape[end] == " " else ""
-        return (
-            bool(after) and line.word_before(line.at) in self.determiners and after.lower() not in self.function_words
-        )
+        """Whether what ends before run `end` describes a noun: "a 500 GB drive", "30 min queue" have no plural."""
+        after = line.word_after(end).lower() if line.shape[end] == " " else ""
+        if after in self.measured_nouns:
+            return True
+        return bool(after) and line.word_before(line.at) in self.determiners and after not in self.function_words
 
     def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
         """A number in words with the unit at run `j`, if there is one."""
@@ -305,9 +323,7 @@ class English(Numbers):
     def say_fraction(self, top: str, bottom: str) -> str:
         """As in "two thirds", "nine out of ten"."""
         n, of = int(top), int(bottom)
-        if of in (10, 100) and n != 1:
-            return f"{self.cardinal(top)} out of {self.cardinal(bottom)}"
-        if of == 1 or not n:
+        if of == 1 or not n or (of == 2 and n > 3):
             return f"{self.cardinal(top)} over {self.cardinal(bottom)}"
         if of in (2, 4):
             name = ("half", "halves") if of == 2 else ("quarter", "quarters")
@@ -325,7 +341,7 @@ class English(Numbers):
         shape, parts, j = line.shape, line.parts, num.end
         after = shape[j]
         if after == "/" and num.fraction and shape[j + 1] == "0":
-            return Found(j + 1, f"{self.cardinal(num.text)} out of", "number")
+            return Found(j + 1, f"{self.cardinal(num.text)} {self.say_['out of']}", "number")
         if num.fraction:
             return None
         whole = num.whole
@@ -333,7 +349,11 @@ class English(Numbers):
             low = parts[j].lower()
             if low in _SUFFIXES and shape[j + 1] not in "0":
                 return Found(j + 1, self.ordinal(num.whole.lstrip("0") or "0"), "ordinal")
-            if low == "p" and len(whole) in (3, 4) and shape[j + 1] != "0":
+            if len(low) == 1 and len(whole) in (3, 4) and self.is_numbered(line, i) and shape[j + 1] not in "0-":
+                return Found(j + 1, f"{self.named_number(whole)} {parts[j].upper()}", "number")
+            if low in ("q", "h") and len(whole) == 4 and shape[j + 1] == "0" and len(parts[j + 1]) == 1:
+                return Found(j + 2, f"{self.old_year(whole)} {low.upper()} {self.cardinal(parts[j + 1])}", "date")
+            if low == "p" and len(whole) in (3, 4):
                 return Found(j + 1, f"{self.house(whole)} P", "measure")
             if low == "x" and shape[j + 1] == "0":
                 by = self.symbols["×"] if shape[j + 2 : j + 4].strip(" ")[:1] == "=" else self.say_["by"]
@@ -341,14 +361,8 @@ class English(Numbers):
             if low == "s":
                 early = len(whole) == 2 and whole < "50" and line.word_before(i) not in self.before_decade
                 return None if early else self.decade(num, j + 1)
-            if (
-                low == "q"
-                and len(num.whole) == 1
-                and shape[j + 1] == "0"
-                and num.whole in "1234"
-                and len(parts[j + 1]) == 2
-            ):
-                return Found(j + 2, f"the {self.ordinal(num.whole)} quarter of {self.cardinal(parts[j + 1])}", "date")
+            if low == "q" and whole in ("1", "2", "3", "4") and shape[j + 1] == "0" and len(parts[j + 1]) == 2:
+                return Found(j + 2, f"the {self.ordinal(whole)} quarter of {self.cardinal(parts[j + 1])}", "date")
         elif after == " " and parts[j + 1] in ("x", "X") and shape.startswith(" 0", j + 2):
             return Found(j + 2, f"{self.cardinal(num.whole)} {self.say_['by']}", "number")
         elif parts[j + 1] == "s" and (after == "'" or (after == " " and len(num.whole) == 4)):
@@ -396,7 +410,12 @@ class English(Numbers):
             return self.cardinal(whole), "number"
         size = len(whole)
         if size > 1 and whole[0] == "0":
-            return self.digits(whole), "number"
+            year = size == 2 and line.before(i) == "'" and whole != "00"
+            return f"oh {self.digits(whole[1])}" if year else self.digits(whole), "number"
+        if size in (3, 4) and (self.is_numbered(line, i) or self.introduces(line, i)):
+            return self.named_number(whole), "number"
+        if whole in self.named_numbers and not self.counts(line, num.end) and not line.computes(i):
+            return self.named_numbers[whole], "number"
         if size == 5 and line.word_before(i).upper() in self.states and line.street:
             return self.digits(whole), "number"
         if size < 6 and whole.strip("0") and self.street_at(line, num.end):
@@ -405,11 +424,35 @@ class English(Numbers):
             return _year(int(whole)), "year"
         if size == 4 and 1100 <= int(whole) < 2100 and not self.counts(line, num.end) and not line.computes(i):
             return _year(int(whole)), "year"
-        if size > 3 and self.is_code(line, i):
+        if (size > 3 and self.is_code(line, i)) or (size == 3 and line.word_before(i) in self.codes_before):
             return self.digits(whole), "number"
         if size > 10 and whole[-3:] != "000":
             return self.digits(whole), "number"
         return self.cardinal(whole), "number"
+
+    def named_number(self, digits: str) -> str:
+        """A number of three or four digits that is a name, as in "room one oh one", "flight three seventy"."""
+        if len(digits) == 4:
+            return self.cardinal(digits) if digits.endswith("000") else self.pairs(digits)
+        if digits.endswith("00"):
+            return self.cardinal(digits)
+        return f"{self.cardinal(digits[0])} {'oh ' if digits[1] == '0' else ''}{self.cardinal(str(int(digits[1:])))}"
+
+    def is_numbered(self, line: Line, i: int) -> bool:
+        """Also behind a dash: I-405, Blink-182."""
+        return (line.before(i) == "-" and i > 1 and line.shape[i - 2] == "a") or super().is_numbered(line, i)
+
+    def introduces(self, line: Line, i: int) -> bool:
+        """Whether the number at run `i` is that of an introductory course: "Gaming 101"."""
+        if line.parts[i] != "101" or line.before(i) != " " or line.shape[i + 1] not in "\0.,!?:":
+            return False
+        subject = line.parts[i - 2] if i > 1 else ""
+        return subject.endswith(("ing", "ics")) or (subject[:1].isupper() and not subject.isupper())
+
+    def rates(self, line: Line, top: str, bottom: str, end: int) -> bool:
+        """Also of ten and of a hundred, if not of a whole: 1/10, but "1/10 of chat"."""
+        whole = line.word_after(end).lower() == "of"
+        return super().rates(line, top, bottom, end) or (bottom in ("10", "100") and not whole)
 
     def is_code(self, line: Line, i: int) -> bool:
         """Whether a word shortly before says that digits are a code."""

@@ -30,8 +30,11 @@ class German(Numbers):
         self.cases = self.table.words("case")
         self.endings = self.table.words("determiner")
         self.genders = {word: gender for gender in ("f", "n", "m") for word in self.table.list(f"noun {gender}")}
+        self.versions = self.table.list("version")
         self.shortened = self.table.words("shortened end")
         self.rules["0"] = (self.short_version, *self.rules["0"])
+        for sign in "*:":
+            self.rules[sign] = (self.all_genders, *self.rules[sign])
 
     def cardinal(self, number: str) -> str:
         """As in zwölf Komma fünf."""
@@ -59,6 +62,8 @@ class German(Numbers):
         """A full stop is a decimal mark too where it does not mark thousands: 4.99."""
         num = super().parse(line, i)
         shape, j = line.shape, num.end
+        if not num.fraction and shape[j] == "," and shape[j + 1] in "-–" and shape[j + 2] != "0":
+            return num._replace(end=j + 2)  # 5,-
         if (
             not num.grouped
             and not num.fraction
@@ -75,11 +80,11 @@ class German(Numbers):
         return num.grouped and not line.shape.startswith(".0", num.end)
 
     def short_version(self, line: Line, i: int) -> Found | None:
-        """Two numbers of a version: v1.2, Version 3.5."""
+        """Two numbers of a version: v1.2, Patch 14.3."""
         shape, parts = line.shape, line.parts
         if not shape.startswith("0.0", i) or shape[i + 3] in "a%°" or shape.startswith(".0", i + 3):
             return None
-        if (parts[i - 1] if line.before(i) == "a" else line.word_before(i)).lower() not in ("v", "version"):
+        if (parts[i - 1] if line.before(i) == "a" else line.word_before(i)).lower() not in self.versions:
             return None
         said = f" {self.say_['point']} ".join(self.number_or_digits(parts[k]) for k in (i, i + 2))
         return Found(i + 3, said, "version")
@@ -110,20 +115,25 @@ class German(Numbers):
         return {"f": "e", "n": "es", "m": "er"}[self.gender(noun)]
 
     def special(self, line: Line, i: int) -> Found | None:
-        """Currencies before amounts, and Roman numerals."""
+        """Currencies before amounts, numbered weeks, and Roman numerals."""
         found = super().special(line, i)
         if found:
             return found
         part = line.parts[i]
+        if part == "KW" and line.shape.startswith(" 0", i + 1) and len(line.parts[i + 2]) < 3:
+            return Found(i + 1, self.say_["KW"], "abbreviation")
         if part[0] not in "IVXLCDM" or not part.isupper():
             return None
         before, value = line.said.lower(), numerals.from_roman(part)
         kind = self.before_roman.get(before)
+        noun = line.word_after(i + 2) if line.shape[i + 1] == "." else ""
+        if value and noun.lower() in self.genders and noun[0].isupper():
+            return Found(i + 2, self.ending(str(value), self.before_noun(line, i, noun)), "roman")  # II. Weltkrieg
         if not value or not before or line.shape[i + 1] in "'0":
             return None
-        if kind == "king":
+        if kind in ("king", "queen"):
             end = i + 2 if line.shape[i + 1] == "." and not self.closes(line, i + 2) else i + 1
-            return Found(end, f"der {self.ordinal(str(value)).capitalize()}", "roman")
+            return Found(end, f"{'der' if kind == 'king' else 'die'} {self.ordinal(str(value)).capitalize()}", "roman")
         named = len(before) > 2 and line.said[0].isupper() and not line.said.isupper()
         if kind or (len(part) > 1 and value < 40 and not line.setting.shouted and named):
             return Found(i + 1, self.cardinal(str(value)), "roman")
@@ -205,7 +215,7 @@ class German(Numbers):
             if shape[end + 1] == "0":
                 return None
             closing = self.closes(line, end + 1)
-            sure = day[0] == "0" or month[0] == "0" or self.endings.get(line.word_before(i)) or not closing
+            sure = i == 0 or day[0] == "0" or month[0] == "0" or self.endings.get(line.word_before(i)) or not closing
             return self.day(line, i, day, month, "", end if closing else end + 1) if sure or int(day) > 12 else None
         if day[0] == "0" and len(month) == 2 and shape[end] not in "a%:°" and not self.amounts(line, end):
             return self.day(line, i, day, month, "", end)
@@ -283,6 +293,11 @@ class German(Numbers):
             return self.full_hour(line, i, num)
         if num.fraction:
             return None
+        if word in ("x", "X") and shape.startswith(" 0", j + 2):
+            return Found(j + 2, f"{self.cardinal(num.whole)} {self.symbols['×']}", "number")
+        hour = parts[j] == "h" or word == "h"
+        if hour and len(num.whole) < 3 and line.word_before(i) in self.before_time and int(num.whole) < 25:
+            return Found(j + 2 if after == " " else j + 1, f"{_cardinal(num.whole, 'ein')} Uhr", "time")
         if after == "%" and parts[j + 1] in ("ig", "ige", "iger", "iges", "igen", "igem"):
             return Found(j + 2, f"{self.cardinal(num.whole)}prozent{parts[j + 1]}", "number")
         if after == "a":
@@ -332,8 +347,6 @@ class German(Numbers):
             and line.parts[found.end + 1] in ("Uhr", "uhr")
         ):
             return found._replace(end=found.end + 2)
-        if found and line.shape[found.end] == "a" and line.parts[found.end] == "h":
-            return found._replace(end=found.end + 1)
         return found
 
     def say_time(self, hour: int, minute: int, second: int | None, half: str, line: Line, end: int) -> str:
@@ -425,13 +438,20 @@ class German(Numbers):
         return f"{self.symbols['+']} {self.cardinal(groups[0])}, {self.grouped(groups[1:])}"
 
     def ratio(self, line: Line, i: int) -> Found | None:
-        """3:2, and 3-1 where the first is larger."""
+        """3:2, 10:2=5, and 3-1 or 16-14 where the first is larger."""
         shape, parts = line.shape, line.parts
-        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./" and line.before(i) not in "-0./":
+        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./%°" and line.before(i) not in "-0./":
             first, second = parts[i], parts[i + 2]
-            if len(first) == 1 and len(second) == 1 and first > second and not line.computes(i):
+            result = self.falls(first, second)
+            if result and not line.computes(i) and not self.amounts(line, i + 3):
                 return Found(i + 2, f"{self.cardinal(first)} {self.say_['ratio']}", "number")
+        if shape.startswith("0:0", i) and shape[i + 3 : i + 5].strip(" ")[:1] == "=":
+            return Found(i + 2, f"{self.cardinal(parts[i])} {self.say_['divided']}", "number")
         return super().ratio(line, i)
+
+    def all_genders(self, line: Line, i: int) -> Found | None:
+        """The sign before the female ending of a noun for all genders: Zuschauer*innen."""
+        return Found(i + 1, "", "mark") if line.before(i) == "a" and line.parts[i + 1] in ("in", "innen") else None
 
     def pairs(self, digits: str) -> str:
         """Four digits by twos: vierzig neunzig."""
@@ -447,6 +467,8 @@ class German(Numbers):
             ), "number"
         if num.grouped:
             return self.cardinal(whole), "number"
+        if len(whole) == 3 and self.is_numbered(line, i):
+            return self.digits(whole), "number"
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 11 and whole[-3:] != "000"):
             return self.digits(whole), "number"
         if len(whole) == 4 and 1500 <= int(whole) < 2000 and not line.computes(i):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from .. import numerals
 from ..amounts import Currency, Num
 from ..grammar import Found
-from ..numbers import Numbers
+from ..numbers import SURE_DAYS, Numbers
 from ..numerals import from_roman
 from ..scan import Line
 from ..tables import load
@@ -26,6 +26,7 @@ class Mandarin(Numbers):
     """The grammar of Mandarin."""
 
     language = "zh"
+    without_spaces = True
     plain_before = Numbers.plain_before - frozenset("-–~")
 
     def __init__(self) -> None:
@@ -36,20 +37,24 @@ class Mandarin(Numbers):
         self.magnitudes = tuple(sorted(self.table.list("magnitude"), key=len, reverse=True))
         self.runs = self.table.words("chat number")
         self.add("h", self.repeated)
+        self.add("k", self.particle)
+        self.rules["+"] = (self.and_more, *self.rules["+"])
         self.rules["0"] = (self.chat_number, *self.rules["0"])
         said = (row[0] for name in ("unit", "currency", "symbol", "per") for row in self.table.section(name).values())
         self.ends_amounts = frozenset(_ENDS_NUMBERS).union(words[-1] for words in said if words)
         self.codes_after = tuple(self.table.list("code"))
         self.dialled_after = tuple(self.dialled)
         self.spells = tuple(self.table.list("each"))
+        self.numbered_before, self.numbered_after = tuple(self.numbered_by), tuple(self.table.list("numbered after"))
+        self.capacity, self.watts = tuple(self.table.list("capacity")), tuple(self.table.list("watt"))
+        self.resolution = tuple(self.table.list("resolution"))
+        self.counting = tuple(self.table.list("counting"))
+        self.quarterly = tuple(self.table.list("quarter"))
         self.rules["/"] = (self.each,)
         self.rules["~"] = (self.emoticon, self.dash, self.symbol)
 
-    def find(self, line: Line, i: int) -> Found:
-        """The token that begins with run `i`, without spaces between Chinese characters."""
-        found = super().find(line, i)
-        if " " not in found.spoken:
-            return found
+    def closed_up(self, found: Found) -> Found:
+        """A token without spaces between Chinese characters."""
         return found._replace(spoken=_BETWEEN.sub("", found.spoken.replace(", ", "，")))
 
     def repeated(self, line: Line, i: int) -> Found | None:
@@ -58,6 +63,15 @@ class Mandarin(Numbers):
         if len(part) <= _SAID_SHORT:
             return None
         return Found(i + 1, _REPEATED.sub(lambda run: run[1] * _SAID_SHORT, part), "word")
+
+    def and_more(self, line: Line, i: int) -> Found | None:
+        """A "+" behind a magnitude: 50万+."""
+        ends = line.before(i) == "h" and line.parts[i - 1] in self.magnitudes
+        return Found(i + 1, self.symbols["+"], "symbol") if ends else None
+
+    def particle(self, line: Line, i: int) -> Found | None:
+        """The kana の, which Chinese lines write for 的."""
+        return Found(i + 1, self.say_["の"], "chat") if line.parts[i] == "の" else None
 
     def cardinal(self, number: str) -> str:
         """As in 十二点五."""
@@ -83,8 +97,19 @@ class Mandarin(Numbers):
         return super().abbreviation(line, i)
 
     def special(self, line: Line, i: int) -> Found | None:
-        """A Roman numeral after Chinese characters: 第IV章, 最终幻想VII."""
+        """A quarter, a financial year, or a Roman numeral after Chinese characters: Q3财报, FY25, 最终幻想VII."""
         part = line.parts[i]
+        year = line.parts[i + 1]
+        if part == "FY" and line.shape[i + 1] == "0" and len(year) in (2, 4) and line.shape[i + 2] not in "a.":
+            return Found(i + 2, f"{self.digits(year)}{self.say_['FY']}", "date")
+        follows = line.shape.startswith(" 0", i + 2) and len(line.parts[i + 3]) == 4
+        quarter = self.quarter(line, i, follows or (line.before(i) == "h" and line.parts[i - 1].endswith("年")))
+        if quarter:
+            end, said = quarter
+            year = line.parts[i + 3]
+            if follows:
+                return Found(i + 4, f"{self.digits(year)}年{said}", "date")
+            return Found(end, said, "date")
         if line.before(i) != "h" or not part.isupper() or line.shape[i + 1] in "0'-.":
             return super().special(line, i)
         if line.parts[i - 1][-1] in self.ends_amounts:
@@ -98,9 +123,61 @@ class Mandarin(Numbers):
         """Years digit by digit."""
         return f"{self.digits(first)}{self.say_['to']}{self.digits(last)}"
 
+    def is_year(self, line: Line, i: int, whole: str) -> bool:
+        """Whether four digits alone are a year and not an amount: 2024加油, but not 花了2024."""
+        if len(whole) != 4 or not "1950" <= whole <= "2049" or whole == "2000" or line.computes(i):
+            return False
+        before, after = line.parts[i - 1] if line.before(i) == "h" else "", line.parts[i + 1]
+        counted = line.shape[i + 1] == "h" and after[0] in self.counted | {"多", "块", "几"}
+        return not counted and not before.endswith(self.counting) and line.shape[i + 1] not in "a%°+"
+
     def is_dialled(self, line: Line, i: int) -> bool:
         """As the word directly before the number says."""
         return line.before(i) == "h" and line.parts[i - 1].endswith(self.dialled_after)
+
+    def is_numbered(self, line: Line, i: int) -> bool:
+        """As the words directly before and behind the number say."""
+        after = line.parts[i + 1] if line.shape[i + 1] == "h" else ""
+        return after.startswith(self.numbered_after) or (
+            line.before(i) == "h" and line.parts[i - 1].endswith(self.numbered_before)
+        )
+
+    def is_score(self, line: Line, i: int) -> bool:
+        """As the characters directly before and behind the numbers say."""
+        before = line.parts[i - 1][-4:] if line.before(i) == "h" else ""
+        after = line.parts[i + 3][:3] if line.shape[i + 3] == "h" else ""
+        return any(word in before or word in after for word in self.scored)
+
+    def dialled_digits(self, number: str) -> str:
+        """Digits of a telephone's or a room's number, where one is 幺."""
+        return self.digits(number).replace("一", "幺")
+
+    def grouped(self, groups: list[str]) -> str:
+        """The groups of a telephone number."""
+        return "，".join(map(self.dialled_digits, groups))
+
+    def plain(self, line: Line, i: int, num: Num) -> Found:
+        """A number alone; one that is dialled or a name is read digit by digit."""
+        if len(num.whole) in (3, 5) and not num.fraction and self.is_dialled(line, i):
+            return Found(num.end, self.dialled_digits(num.whole), "phone")
+        return super().plain(line, i, num)
+
+    def quarter(self, line: Line, i: int, dated: bool) -> tuple[int, str] | None:
+        """(run after it, its words) of Q3 or H1 at run `i`, 第三季度 or 上半年; `dated`: a year is beside it."""
+        letter, number = line.parts[i].upper(), line.parts[i + 1]
+        if letter not in ("Q", "H") or line.shape[i + 1] != "0" or line.shape[i + 2] in "a0." or number not in "1234":
+            return None
+        after = line.parts[i + 2] if line.shape[i + 2] == "h" else ""
+        if not (dated or after.startswith(self.quarterly)):
+            return None
+        said = self.say_.get(f"{letter}{number}", "")
+        end = i + 2
+        if said and after.startswith(said[-2:]):  # Q3季度
+            if len(after) == 2:
+                end += 1
+            else:
+                line.take(end, 2)
+        return (end, said) if said else None
 
     # ---- what follows a number ---------------------------------------------------------------------------------------
 
@@ -113,7 +190,8 @@ class Mandarin(Numbers):
         if after and after in self.counted:
             return None
         said = self.runs.get(part) if len(part) > 1 else None
-        if said and (part != "88" or (not after and self.parting(line, i))):
+        leaves = line.parts[i + 1] in ("了", "啦", "咯", "哦") and line.shape[i + 2] not in "ah0"
+        if said and (part != "88" or leaves or (not after and self.parting(line, i))):
             return Found(i + 1, said, "chat")
         if len(part) > 2 and len(set(part)) == 1 and part[0] in self.runs:
             return Found(i + 1, self.runs[part[0]] * min(len(part), _SAID_SHORT), "chat")
@@ -137,8 +215,31 @@ class Mandarin(Numbers):
         """As `Amounts.scale`, with a power of ten as the word; not for single capitals that may be a name."""
         end, word = super().scale(line, j, money)
         letter = line.parts[end - 1] if word else ""
-        many = line.shape[end] == "+" or (line.shape[end] == "h" and line.parts[end][0] in "人粉播观订关点赞块元热票浏")
-        return (j, "") if not money and (letter in ("M", "B") or (letter == "W" and not many)) else (end, word)
+        if letter in ("k", "K") and line.parts[end].startswith(self.resolution):
+            return j, ""
+        watts = letter == "W" and (
+            line.parts[end].startswith(self.watts) or line.parts[j - 2 if j > 1 else 0].endswith(self.watts)
+        )
+        return (j, "") if not money and (letter in ("M", "B") or watts) else (end, word)
+
+    def unit(self, line: Line, j: int) -> tuple[int, str, str] | None:
+        """G and M of memory or of a line are no grams and no metres: 8g显存, 100M宽带."""
+        k = j + 1 if line.shape[j] == " " else j
+        if line.parts[k] in ("g", "G", "t", "T", "m", "M") and line.parts[k + 1].startswith(self.capacity):
+            said = self.say_.get(line.parts[k].upper()) or line.parts[k].upper()
+            return k + 1, said, said
+        return super().unit(line, j)
+
+    def metres(self, whole: str, rest: str) -> str:
+        """As in 一米八."""
+        tenths = rest.rstrip("0")
+        if len(whole) > 1 or len(rest) > 2 or not tenths:
+            return ""
+        return f"{self.of(whole, 'm')}{self.cardinal(tenths) if len(tenths) < 2 else self.digits(tenths)}"
+
+    def model_number(self, digits: str) -> str:
+        """Digit by digit."""
+        return self.digits(digits)
 
     def scaled(self, num: Num, scale: str) -> str:
         """A number times a power of ten: "10" and scale "3" give 一万."""
@@ -165,8 +266,12 @@ class Mandarin(Numbers):
             return None
         if after == "h":
             return self.before_han(line, i, num, parts[j])
+        if after == "a" and len(whole) in (2, 4) and (quarter := self.quarter(line, j, True)):
+            return Found(quarter[0], f"{self.digits(whole)}年{quarter[1]}", "date")
         if after == "a" and len(whole) > 2:
             low = parts[j].lower()
+            if len(whole) == 4 and low in ("ti", "super", "x", "xt"):
+                return Found(j + 1, f"{self.digits(whole)}{parts[j].upper() if len(low) < 3 else parts[j]}", "serial")
             if low == "p":
                 return Found(j + 1, f"{self.digits(whole)}P", "measure")
             if low in ("ad", "bc") and shape[j + 1] != "0":
@@ -213,6 +318,10 @@ class Mandarin(Numbers):
         """A date: 2024-03-05, 2024/3/5."""
         shape, parts = line.shape, line.parts
         sign = shape[i + 1]
+        if sign == "/" and shape.startswith("0/0", i) and shape[i + 3] not in "/0ah" and not line.computes(i):
+            month, day = parts[i], parts[i + 2]
+            if len(month) < 3 and len(day) == 2 and 0 < int(month) < 13 and int(day) in SURE_DAYS:
+                return Found(i + 3, f"{self.cardinal(str(int(month)))}月{self.cardinal(day)}日", "date")
         if sign not in "-/." or not shape.startswith(f"0{sign}0{sign}0", i) or line.before(i) in "./-":
             return None
         year, month, day, end = parts[i], parts[i + 2], parts[i + 4], i + 5
@@ -240,11 +349,12 @@ class Mandarin(Numbers):
         return Found(end, f"{self.cardinal(str(minutes))}分{self.cardinal(str(seconds))}秒", "time")
 
     def ratio(self, line: Line, i: int) -> Found | None:
-        """A score: 3:2, or 3-1 where the first number is the larger one."""
+        """A score: 3:2, or 3-1 and 16-14 where the first number is the larger one, or by the words beside them."""
         shape, parts = line.shape, line.parts
-        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./" and line.before(i) not in "-0./":
+        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./%°" and line.before(i) not in "-0./":
             first, second = parts[i], parts[i + 2]
-            if len(first) == 1 and len(second) == 1 and first > second and not line.computes(i):
+            short = len(first) == 1 or shape[i + 3] not in "ah"
+            if ((short and self.falls(first, second)) or self.is_score(line, i)) and not line.computes(i):
                 return Found(i + 2, f"{self.cardinal(first)}比", "number")
         return super().ratio(line, i)
 
@@ -292,7 +402,8 @@ class Mandarin(Numbers):
     def minus(self, line: Line, i: int) -> Found | None:
         """A negative number: 零下 for temperatures, 负 for others."""
         found = super().minus(line, i)
-        if found and found.spoken.endswith(("摄氏度", "华氏度")):
+        degrees = found and line.parts[found.end].startswith("度") and not line.parts[found.end].startswith("度数")
+        if found and (degrees or found.spoken.endswith(("摄氏度", "华氏度"))):
             return found._replace(spoken=found.spoken.replace(self.say_["minus"], self.say_["below"], 1))
         return found
 
@@ -332,7 +443,13 @@ class Mandarin(Numbers):
         if len(whole) == 2 and self.ends_years(line, i):
             return self.digits(whole), "year"
         if len(whole) == 11 and whole[0] == "1" and whole[1] in "3456789" and whole[-4:] != "0000":
-            return self.digits(whole).replace("一", "幺"), "phone"
+            return self.dialled_digits(whole), "phone"
+        if len(whole) in (3, 4) and self.is_numbered(line, i):
+            return self.dialled_digits(whole), "number"
+        if self.is_year(line, i, whole):
+            return self.digits(whole), "year"
+        if line.before(i) == "-" and line.shape[max(i - 3, 0) : i] == "a0-":
+            return self.digits(whole), "number"  # i9-13900
         if len(whole) > 4 and line.before(i) == "h" and line.parts[i - 1].endswith(self.codes_after):
             return self.digits(whole), "phone"
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 12 and whole[-3:] != "000"):
