@@ -394,6 +394,8 @@ class Numbers(Amounts):
         """A number alone; one of three digits that is dialled is read digit by digit."""
         if len(num.whole) == 3 and not num.fraction and self.is_dialled(line, i):
             return Found(num.end, self.digits(num.whole), "phone")
+        if line.before(i) == "-" and line.shape[max(i - 3, 0) : i] == "a0-" and len(num.text) in (4, 5):
+            return Found(num.end, self.model_number(num.whole), "serial")  # "i5-12400"
         said, kind = self.say_plain(line, i, num)
         return Found(num.end, said, kind)
 
@@ -403,7 +405,9 @@ class Numbers(Amounts):
 
     def rates(self, line: Line, top: str, bottom: str, end: int) -> bool:
         """Whether two numbers with "/" between that end before run `end` are a result, as "2/3 rounds", no fraction."""
-        return bottom.strip("0") != "" and line.word_after(end).lower() in self.rated
+        if not self.rated or not bottom.strip("0"):
+            return False
+        return top == bottom or line.word_after(end).lower() in self.rated
 
     def metres(self, whole: str, rest: str) -> str:
         """A length in metres and centimetres, 1m80, "" for another number."""

@@ -132,7 +132,12 @@ class Words(Grammar):
             and len(line.parts[first - 2]) == 1
         ):
             first -= 2
-        while last - first < _SPACED and shape.startswith(" a", last + 1) and len(line.parts[last + 2]) == 1:
+        while (
+            last - first < _SPACED
+            and shape.startswith(" a", last + 1)
+            and len(line.parts[last + 2]) == 1
+            and shape[last + 3] != "0"
+        ):
             last += 2
         letters = {line.parts[k].lower() for k in range(first, last + 1, 2)}
         return last - first > 3 and not letters <= _LETTER_WORDS

@@ -353,6 +353,8 @@ class English(Numbers):
                 return Found(j + 1, f"{self.named_number(whole)} {parts[j].upper()}", "number")
             if low in ("q", "h") and len(whole) == 4 and shape[j + 1] == "0" and len(parts[j + 1]) == 1:
                 return Found(j + 2, f"{self.old_year(whole)} {low.upper()} {self.cardinal(parts[j + 1])}", "date")
+            if low == "ti" and len(whole) == 4 and shape[j + 1] != "0":
+                return Found(j + 1, f"{self.pairs(whole)} TI", "serial")
             if low == "p" and len(whole) in (3, 4):
                 return Found(j + 1, f"{self.house(whole)} P", "measure")
             if low == "x" and shape[j + 1] == "0":

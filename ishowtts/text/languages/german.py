@@ -14,6 +14,8 @@ _cardinal = lru_cache(8192)(numerals.german)
 _ordinal = lru_cache(1024)(numerals.german_ordinal)
 _ORDINAL_ENDS = {begin + end: end for begin in ("t", "st") for end in ("e", "en", "er", "es", "em")}
 _BESIDE_DAYS = frozenset(("bis", "und", "u", "am", "ab", "jeden", "von", "oder"))
+_BEFORE_HOUR = frozenset(("um", "ab", "bis", "gegen"))
+"""Words before a number and "h" that make it a time of day and no duration."""
 _FEMALE = ("e", "ung", "heit", "keit", "ion", "tät", "schaft", "in", "ur", "ik")
 _NEUTER = ("chen", "um", "ment", "lein")
 
@@ -296,7 +298,7 @@ class German(Numbers):
         if word in ("x", "X") and shape.startswith(" 0", j + 2):
             return Found(j + 2, f"{self.cardinal(num.whole)} {self.symbols['×']}", "number")
         hour = parts[j] == "h" or word == "h"
-        if hour and len(num.whole) < 3 and line.word_before(i) in self.before_time and int(num.whole) < 25:
+        if hour and len(num.whole) < 3 and line.word_before(i) in _BEFORE_HOUR and int(num.whole) < 25:
             return Found(j + 2 if after == " " else j + 1, f"{_cardinal(num.whole, 'ein')} Uhr", "time")
         if after == "%" and parts[j + 1] in ("ig", "ige", "iger", "iges", "igen", "igem"):
             return Found(j + 2, f"{self.cardinal(num.whole)}prozent{parts[j + 1]}", "number")

@@ -353,6 +353,8 @@ class Mandarin(Numbers):
         shape, parts = line.shape, line.parts
         if shape.startswith("0-0", i) and shape[i + 3] not in "-0./%°" and line.before(i) not in "-0./":
             first, second = parts[i], parts[i + 2]
+            if line.before(i) == "h" and line.parts[i - 1].endswith("满"):
+                return Found(i + 2, f"{self.cardinal(first)}{self.say_['subtract']}", "number")  # 满200-50
             short = len(first) == 1 or shape[i + 3] not in "ah"
             if ((short and self.falls(first, second)) or self.is_score(line, i)) and not line.computes(i):
                 return Found(i + 2, f"{self.cardinal(first)}比", "number")
@@ -448,8 +450,6 @@ class Mandarin(Numbers):
             return self.dialled_digits(whole), "number"
         if self.is_year(line, i, whole):
             return self.digits(whole), "year"
-        if line.before(i) == "-" and line.shape[max(i - 3, 0) : i] == "a0-":
-            return self.digits(whole), "number"  # i9-13900
         if len(whole) > 4 and line.before(i) == "h" and line.parts[i - 1].endswith(self.codes_after):
             return self.digits(whole), "phone"
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 12 and whole[-3:] != "000"):
