@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .clean import SUPERSCRIPTS
+from .grammar import Found
 from .scan import Line
 from .telephone import Telephones
 from .words import MERIDIEMS
@@ -191,3 +192,38 @@ class Amounts(Telephones):
             return (k + 1, found) if found and line.shape[k + 1] not in "0$" else None
         found = self.currencies.get(shape)
         return (k + 1, found) if found and (k == j or line.shape[k + 1] != "0") else None
+
+    def count(self, num: Num) -> str:
+        """A number before the thing that it counts."""
+        return self.cardinal(num.text)
+
+    def of(self, number: str, unit: str) -> str:
+        """A whole number of a unit."""
+        names = self.units[unit]
+        return f"{self.count(Num(number, '', 0, False))} {names[0] if number == '1' else names[-1]}"
+
+    def metres(self, whole: str, rest: str) -> str:
+        """A length in metres and centimetres, 1m80, "" for another number."""
+        if len(whole) > 1 or len(rest) != 2:
+            return ""
+        return f"{self.of(whole, 'm')} {self.cardinal(rest.lstrip('0') or '0')}"
+
+    def feet(self, line: Line, num: Num) -> Found | None:
+        """A length in feet and inches: 6'2", 5'11. A quotation mark that occurs once may be one of them."""
+        shape, j = line.shape, num.end
+        foot = self.units.get("ft")
+        if foot and shape[j + 1] == "0" and len(line.parts[j + 1]) < 3 and int(line.parts[j + 1]) < 12:
+            end = j + 2
+            if shape[end] == '"':
+                end += 1
+            elif shape.startswith("''", end):
+                end += 2
+            inches = int(line.parts[j + 1])
+            if not inches:
+                return Found(end, f"{self.count(num)} {foot[0] if num.whole == '1' else foot[-1]}", "measure")
+            return Found(end, f"{self.count(num)} {foot[0]} {self.cardinal(str(inches))}", "measure")
+        inch, mark = self.units.get("in"), shape[j]
+        unit = foot if mark == "'" else inch
+        if unit and shape[j + 1] in " \0.,!?" and line.text.count(mark) == 1:
+            return Found(j + 1, f"{self.count(num)} {unit[0] if num.whole == '1' else unit[-1]}", "measure")
+        return None

@@ -88,10 +88,6 @@ class Numbers(Amounts):
         """A number alone in words, and the kind of its token."""
         raise NotImplementedError
 
-    def count(self, num: Num) -> str:
-        """A number before the thing that it counts."""
-        return self.cardinal(num.text)
-
     def special(self, line: Line, i: int) -> Found | None:
         """A currency's code before an amount (EUR 5, US$3), or the name of a product before its number (RTX 4090)."""
         shape, low = line.shape, line.parts[i].lower()
@@ -409,17 +405,6 @@ class Numbers(Amounts):
             return False
         return top == bottom or line.word_after(end).lower() in self.rated
 
-    def metres(self, whole: str, rest: str) -> str:
-        """A length in metres and centimetres, 1m80, "" for another number."""
-        if len(whole) > 1 or len(rest) != 2:
-            return ""
-        return f"{self.of(whole, 'm')} {self.cardinal(rest.lstrip('0') or '0')}"
-
-    def of(self, number: str, unit: str) -> str:
-        """A whole number of a unit."""
-        names = self.units[unit]
-        return f"{self.count(Num(number, '', 0, False))} {names[0] if number == '1' else names[-1]}"
-
     def said_season(self, line: Line, i: int, first: str, last: str) -> str:
         """Two years that follow one another, of the second one the last two digits: 2020/21."""
         last = str(int(first) + 1) if last == "00" else last
@@ -447,26 +432,6 @@ class Numbers(Amounts):
         said = f"{said} {several if many else one}"
         end, per = self.per(line, end)
         return Found(end, f"{said} {per}" if per else said, "measure")
-
-    def feet(self, line: Line, num: Num) -> Found | None:
-        """A length in feet and inches: 6'2", 5'11. A quotation mark that occurs once may be one of them."""
-        shape, j = line.shape, num.end
-        foot = self.units.get("ft")
-        if foot and shape[j + 1] == "0" and len(line.parts[j + 1]) < 3 and int(line.parts[j + 1]) < 12:
-            end = j + 2
-            if shape[end] == '"':
-                end += 1
-            elif shape.startswith("''", end):
-                end += 2
-            inches = int(line.parts[j + 1])
-            if not inches:
-                return Found(end, f"{self.count(num)} {foot[0] if num.whole == '1' else foot[-1]}", "measure")
-            return Found(end, f"{self.count(num)} {foot[0]} {self.cardinal(str(inches))}", "measure")
-        inch, mark = self.units.get("in"), shape[j]
-        unit = foot if mark == "'" else inch
-        if unit and shape[j + 1] in " \0.,!?" and line.text.count(mark) == 1:
-            return Found(j + 1, f"{self.count(num)} {unit[0] if num.whole == '1' else unit[-1]}", "measure")
-        return None
 
     def over(self, line: Line, num: Num, i: int) -> Found | None:
         """Two numbers with "/" between: a fraction, or a division in a calculation."""

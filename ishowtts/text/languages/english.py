@@ -7,12 +7,12 @@ from functools import lru_cache
 from .. import numerals
 from ..amounts import Currency, Num
 from ..grammar import Found
-from ..numbers import SURE_DAYS, Numbers
+from ..numbers import SURE_DAYS
 from ..scan import PAD, Line
+from .english_names import Names
 
 _SUFFIXES = frozenset(("st", "nd", "rd", "th"))
 _AMBIGUOUS = frozenset(("may", "march", "mar", "sun", "sat", "dec", "jan"))
-_DIRECTIONS = {"N": "North", "S": "South", "E": "East", "W": "West"}
 _cardinal = lru_cache(8192)(numerals.english)
 _ordinal = lru_cache(1024)(numerals.english_ordinal)
 _year = lru_cache(1024)(numerals.english_year)
@@ -25,15 +25,13 @@ _BEFORE_DATE = frozenset(("on", "since", "until"))
 _IS = frozenset(("is", "are", "was", "were", "be"))
 
 
-class English(Numbers):
+class English(Names):
     """The grammar of English."""
 
     language = "en"
 
     def __init__(self) -> None:
         super().__init__()
-        self.streets = self.table.words("street")
-        self.states = self.table.words("state")
         self.one = self.table.list("one")
         self.many = self.table.list("many")
         self.determiners = self.table.list("determiner")
@@ -91,30 +89,6 @@ class English(Numbers):
         if part[0] in "IVXLCDM" and part.isupper():
             return self.roman_numeral(line, i, part)
         return None
-
-    def in_address(self, line: Line, i: int, part: str) -> Found | None:
-        """Short forms in an address whose kind of street stands at `line.street`."""
-        if i == line.street:
-            j = (
-                i + 2
-                if line.shape[i + 1] == "."
-                and not self.closes(line, i + 2)
-                and not line.word_after(i + 2)[:1].isupper()
-                else i + 1
-            )
-            return Found(j, self.streets[part.lower()].capitalize(), "abbreviation")
-        if i < line.street and part in _DIRECTIONS:
-            return Found(i + 1, _DIRECTIONS[part], "abbreviation")
-        if part in self.states and i > 1 and line.shape[i - 2] == ",":
-            return Found(i + 1, self.states[part], "abbreviation")
-        return None
-
-    def pairs(self, digits: str) -> str:
-        """Four digits by twos: "forty ninety"."""
-        high, rest = digits[:2], digits[2:]
-        if rest == "00":
-            return f"{self.cardinal(high)} hundred"
-        return f"{self.cardinal(high)} {'oh ' if rest[0] == '0' else ''}{self.cardinal(str(int(rest)))}"
 
     def roman_numeral(self, line: Line, i: int, part: str) -> Found | None:
         """As in "Chapter IV", "Henry VIII", "Final Fantasy VII"; one letter only behind a word of the table."""
@@ -432,25 +406,6 @@ class English(Numbers):
             return self.digits(whole), "number"
         return self.cardinal(whole), "number"
 
-    def named_number(self, digits: str) -> str:
-        """A number of three or four digits that is a name, as in "room one oh one", "flight three seventy"."""
-        if len(digits) == 4:
-            return self.cardinal(digits) if digits.endswith("000") else self.pairs(digits)
-        if digits.endswith("00"):
-            return self.cardinal(digits)
-        return f"{self.cardinal(digits[0])} {'oh ' if digits[1] == '0' else ''}{self.cardinal(str(int(digits[1:])))}"
-
-    def is_numbered(self, line: Line, i: int) -> bool:
-        """Also behind a dash: I-405, Blink-182."""
-        return (line.before(i) == "-" and i > 1 and line.shape[i - 2] == "a") or super().is_numbered(line, i)
-
-    def introduces(self, line: Line, i: int) -> bool:
-        """Whether the number at run `i` is that of an introductory course: "Gaming 101"."""
-        if line.parts[i] != "101" or line.before(i) != " " or line.shape[i + 1] not in "\0.,!?:":
-            return False
-        subject = line.parts[i - 2] if i > 1 else ""
-        return subject.endswith(("ing", "ics")) or (subject[:1].isupper() and not subject.isupper())
-
     def rates(self, line: Line, top: str, bottom: str, end: int) -> bool:
         """Also of ten and of a hundred, if not of a whole: 1/10, but "1/10 of chat"."""
         whole = line.word_after(end).lower() == "of"
@@ -459,10 +414,6 @@ class English(Numbers):
     def is_code(self, line: Line, i: int) -> bool:
         """Whether a word shortly before says that digits are a code."""
         return any(line.parts[k].lower() in self.codes_before for k in range(max(i - 6, 0), i))
-
-    def model_number(self, digits: str) -> str:
-        """As in twelve seven hundred."""
-        return f"{self.cardinal(digits[:2])} {self.house(digits[2:])}" if len(digits) == 5 else self.house(digits)
 
     def parse(self, line: Line, i: int) -> Num:
         """An amount as it is written in continental Europe too: 1.000,50."""
@@ -489,31 +440,3 @@ class English(Numbers):
         return word in self.many or (
             word.endswith("s") and not word.endswith(("ss", "us", "'s")) and word not in self.one
         )
-
-    def street_at(self, line: Line, j: int) -> bool:
-        """Whether capitalised words and the name of a kind of street follow a number that ends at run `j`."""
-        shape, parts, k = line.shape, line.parts, j
-        for n in range(5):
-            if shape[k] != " ":
-                return False
-            at, k = k + 1, k + 2
-            part = parts[at]
-            if not part or not (part[0].isupper() or part[0].isdigit() or (n and part in ("st", "ave", "rd"))):
-                return False
-            if shape[k] == "a" and part[0].isdigit():
-                k += 1
-            if n and part.lower() in self.streets:
-                line.street = at
-                return True
-        return False
-
-    def house(self, digits: str) -> str:
-        """The number of a house: "fourteen twenty-eight", "one twenty-three", "seven zero eight"."""
-        if len(digits) == 5 or len(digits) < 3:
-            return self.digits(digits) if len(digits) == 5 else self.cardinal(digits)
-        high, rest = digits[:-2], digits[-2:]
-        if rest == "00":
-            return self.cardinal(digits) if len(digits) == 3 else f"{self.cardinal(high)} hundred"
-        if rest[0] == "0":
-            return self.digits(digits)
-        return f"{self.cardinal(high)} {self.cardinal(rest)}"
