@@ -407,8 +407,10 @@ class English(Names):
         return self.cardinal(whole), "number"
 
     def rates(self, line: Line, top: str, bottom: str, end: int) -> bool:
-        """Also of ten and of a hundred, if not of a whole: 1/10, but "1/10 of chat"."""
+        """Also of ten and of a hundred, if not of a whole: 1/10, but "1/10 of chat" and the single character ⅒."""
+        places, starts = line.places, line.starts
         whole = line.word_after(end).lower() == "of"
+        whole = whole or (places is not None and places[starts[end - 3]] == places[starts[end - 1]])
         return super().rates(line, top, bottom, end) or (bottom in ("10", "100") and not whole)
 
     def is_code(self, line: Line, i: int) -> bool:
