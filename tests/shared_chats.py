@@ -90,6 +90,13 @@ class Chats:
         """Messages that were read, cut off by the death of their gateway, or never read for a known reason."""
         return {message for listener in list(self.listeners.values()) for message in list(listener.ended)}
 
+    def _begins_again(self, listener: Listener, message: str, moment: float) -> bool:
+        """Whether it is read later elsewhere, where this listener has heard its beginning but not its end."""
+        return listener.ended.get(message) != "spoken" and any(
+            other.ended.get(message) == "spoken" and dict(other.started).get(message, 0) > moment + AGAIN_SECONDS
+            for other in self.listeners.values()
+        )
+
     def outcome(self) -> dict[str, object]:
         """Once every accepted message has ended, or some never will."""
         left, until = set(self.accepted), time.perf_counter() + END_SECONDS
@@ -97,13 +104,11 @@ class Chats:
             time.sleep(0.1)
             before, left = left, set(self.accepted) - self.ended()
             until = until if left == before else time.perf_counter() + END_SECONDS
-        twice, heard = set[str](), dict[str, list[float]]()
+        twice = set[str]()
         for listener in self.listeners.values():
             begun = [message for message, _ in listener.started]
             twice |= {message for message in begun if begun.count(message) > 1}
-            for one, moment in listener.started:
-                heard.setdefault(one, []).append(moment)
-        twice |= {message for message, moments in heard.items() if max(moments) - min(moments) > AGAIN_SECONDS}
+            twice |= {message for message, moment in listener.started if self._begins_again(listener, message, moment)}
         whole = {one for listener in self.listeners.values() for one, why in listener.ended.items() if why == "spoken"}
         cut = set(self.accepted) - whole - left
         return {"messages": len(self.accepted), "cut_off": len(cut), "begun_twice": len(twice), "lost": len(left)}
