@@ -348,7 +348,7 @@ static void test_a_disk_that_fails(void **state) {
         j.mark(j.self, 4);
         j.put(j.self, 500, "text");
         for (int i = 0; i < 1100; i++) {
-            char viewer[16];
+            char viewer[24];
             snprintf(viewer, sizeof viewer, "test:%d", i);
             j.voice(j.self, viewer, "alto");
         }
