@@ -88,7 +88,9 @@ def package(folder: Path) -> Path:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("faults", nargs="*", choices=("nan", "corrupt", "shape"))
+    parser.add_argument("faults", nargs="*", metavar="FAULT")
     arguments = parser.parse_args()
+    if unknown := set(arguments.faults) - {"nan", "corrupt", "shape"}:
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}")
     for name in ("", *arguments.faults):
         make(arguments.folder / (name or "tiny"), name)
