@@ -2,7 +2,7 @@
 
 Makes a bare system in a folder (scripts/bare-system, with apt and sudo alone), copies what git has of this checkout
 into it, and starts scripts/serve there as a user with sudo. `cpu_s`: seconds of processors that the first start used,
-which do not depend on what else runs; `load`: processes that wanted a processor, the mean of the last 15 minutes;
+which do not depend on what else runs; `load`: processes that wanted a processor, the mean of the last minute;
 `apt_mb`: lists and caches of apt, of which the system had none. Fails where the first start leaves something that only
 the build needs.
 
@@ -103,7 +103,7 @@ def measure(suite: str, port: int) -> dict[str, object]:
             "first_s": round(first, 1),
             "second_s": round(start(root, port), 2),
             "cpu_s": round(used, 1),
-            "load": round(os.getloadavg()[2], 1),
+            "load": round(os.getloadavg()[0], 1),
             "added_mb": megabytes(root) - bare,
             "apt_mb": megabytes(root / "var/lib/apt", root / "var/cache/apt"),
             "environment_mb": megabytes(checkout / ".venv"),
