@@ -281,6 +281,7 @@ class Words(Grammar):
                 and shape[end + 2] == "."
                 and len(parts[end + 1]) == 1
                 and parts[end + 1].isupper()
+                and (parts[end + 1] != "I" or said[-1] != "I")  # "So do I. I do."
             ):
                 end += 1
         if (

@@ -72,7 +72,7 @@ def test_the_example_in_c_speaks(prefix: Path, speak: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("nfe_step=0", "nfe_step must be between 1 and 64, not 0"),
+        ("nfe_step=65", "nfe_step must be between 0 and 64, not 65"),
         ("voice_id=nobody", "no voice 'nobody'"),
         ("speed=fast", "speed must be a number, not a string"),
         ("colour=red", "no field of this name"),

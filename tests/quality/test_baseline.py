@@ -23,7 +23,8 @@ Spoken = tuple[list[Row], list[Clip]]
 
 def speak(engine: Any, **options: Any) -> Spoken:
     scorer = Scorer(["artifacts", "loudness"])
-    made = [(scorer(clip) | more, clip) for clip, more in baseline.spoken(engine, TEXTS, **options)]
+    sampling = {"nfe": 7} | options  # with fewer steps the two grids are the same
+    made = [(scorer(clip) | more, clip) for clip, more in baseline.spoken(engine, TEXTS, **sampling)]
     return [row for row, _ in made], [clip for _, clip in made]
 
 
