@@ -3,7 +3,7 @@
  *
  * Life of an exchange: created when the request line is read (on_uri); its head is checked; its body is collected (or
  * read and dropped, so that a refused client sees the answer); it is answered at once or suspended until the encoder
- * thread has output; freed in on_completed. */
+ * thread has output; freed in exchange_over. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,16 +62,11 @@ static void upload_over(exchange *x) {
     x->uploads = 0;
 }
 
-static void on_completed(void *self, struct MHD_Connection *connection, void **context,
-                         enum MHD_RequestTerminationCode why) {
-    ishow_server *s = self;
-    exchange *x = *context;
-    (void)connection;
-    *context = NULL;
-    if (!x) return;
+/* Ends an exchange and frees it; cut: it was not answered completely. */
+static void exchange_over(exchange *x, int cut) {
+    ishow_server *s = x->server;
     exchange_leave(x);
     if (x->wait) x->wait->release(x);
-    int cut = why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->taken_over;
     metrics_request(s->metrics, route_index(x->route), cut ? 0 : x->status);
     /* ishowtts/traces.py reads this. */
     ishow_log_request(ISHOW_LOG_DEBUG, "server", x->id, "%s %d%s %.1f ms%s", route_name(route_index(x->route)),
@@ -86,6 +81,23 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     s->exchanges--;
     free(x->origin);
     free(x);
+}
+
+static void on_completed(void *self, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode why) {
+    exchange *x = *context;
+    (void)self;
+    (void)connection;
+    *context = NULL;
+    if (x) exchange_over(x, why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->taken_over);
+}
+
+/* libmicrohttpd does not complete a request whose address has more arguments than its memory holds. */
+static void on_connection(void *self, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what) {
+    const peer *p = *context;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED && p && p->exchange) exchange_over(p->exchange, 1);
+    peer_changed(self, connection, context, what);
 }
 
 /* Header field names separated by commas (RFC 9110, 5.6.2), short enough to be repeated in an answer. */
@@ -271,7 +283,7 @@ ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *
         on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
         MHD_OPTION_CONNECTION_LIMIT, connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, peer_changed, s, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
     if (!s->daemon) return ishow_fail(error, ISHOW_EIO, "", "The HTTP daemon could not be started.");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     s->on_daemon.ready = on_daemon;
