@@ -85,6 +85,16 @@ def package(folder: Path) -> Path:
         return place if is_current(place) else compile_model(folder, precision="fp32")
 
 
+def configure(model: Path, audio: str | Path, text: str) -> Path:
+    """Settings, beside the model, of a server of a cloning model with one configured voice, anna."""
+    path = model.parent / "cloning.toml"
+    path.write_text(
+        f'[model]\nname = "{model}"\n[sampling]\nnfe = 2\n'
+        f'[[voices]]\nid = "anna"\naudio = "{audio}"\nlanguage = "en"\ntext = "{text}"\n'
+    )
+    return path
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)

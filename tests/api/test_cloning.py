@@ -47,15 +47,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def configuration(tiny_model: Path) -> Path:
-    """A server of a cloning model, with one configured voice, anna."""
-    folder = tiny_model.parent
-    shutil.copy(SOURCE.audio, folder / "anna.flac")  # type: ignore[arg-type]
-    path = folder / "cloning.toml"
-    path.write_text(
-        f'[model]\nname = "{tiny_model}"\n[sampling]\nnfe = 2\n'
-        f'[[voices]]\nid = "anna"\naudio = "anna.flac"\nlanguage = "en"\ntext = "{TEXT}"\n'
-    )
-    return path
+    shutil.copy(SOURCE.audio, tiny_model.parent / "anna.flac")  # type: ignore[arg-type]
+    return tiny.configure(tiny_model, "anna.flac", TEXT)
 
 
 @pytest.fixture(scope="module")

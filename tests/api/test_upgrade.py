@@ -30,19 +30,9 @@ TEXT = CLIP.with_suffix(".txt").read_text(encoding="utf-8").strip()
 SETTINGS = (*NO_LIMITS, "--set", "chat.expire_seconds=0")
 
 
-def configure(folder: Path) -> Path:
-    """Settings of a server of a cloning model, with one voice, anna."""
-    path = folder / "cloning.toml"
-    path.write_text(
-        f'[model]\nname = "{tiny.make(folder / "tiny")}"\n[sampling]\nnfe = 2\n'
-        f'[[voices]]\nid = "anna"\naudio = "{CLIP}"\nlanguage = "en"\ntext = "{TEXT}"\n'
-    )
-    return path
-
-
 @pytest.fixture(scope="module")
 def configured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return configure(tmp_path_factory.mktemp("models"))
+    return tiny.configure(tiny.make(tmp_path_factory.mktemp("models") / "tiny"), CLIP, TEXT)
 
 
 def fill(http: httpx.Client) -> None:
@@ -107,4 +97,4 @@ def test_all_of_it_is_there(path: Path, kind: str, configured: Path, tmp_path: P
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as models:
-        sys.stdout.write(stored(configure(Path(models))))
+        sys.stdout.write(stored(tiny.configure(tiny.make(Path(models) / "tiny"), CLIP, TEXT)))
