@@ -15,10 +15,13 @@ static const char *grid_at(int number) {
     return number >= ISHOW_GRID_EPSS && number <= ISHOW_GRID_UNIFORM ? names[number] : NULL;
 }
 
-#define AT(member) .at = offsetof(ishow_request, member)
+#define TEXT_OF(value) #value
+#define NUMBER(macro)  TEXT_OF(macro) /* its number, as text */
+#define AT(member)     .at = offsetof(ishow_request, member)
 static const ishow_field request_rows[] = {
     {"nfe_step", "nfe", "nfe", .kind = ISHOW_FIELD_WHOLE, AT(nfe), .initial = 0, .most = ISHOW_NFE_MAX,
-     .help = "steps of the solver: more is slower and finer; 0: as many as the model states, else 7"},
+     .help = "steps of the solver: more is slower and finer; 0: as many as the model states, else " NUMBER(
+         ISHOW_NFE_DEFAULT)},
     {"solver", "solver", "solver", .kind = ISHOW_FIELD_CHOICE, AT(solver), .initial = ISHOW_SOLVER_EULER,
      .choice = solver_at, .help = "method of integration; midpoint calls the model twice for each step"},
     {"grid", "grid", "grid", .kind = ISHOW_FIELD_CHOICE, AT(grid), .initial = ISHOW_GRID_EPSS, .choice = grid_at,
