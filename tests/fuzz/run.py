@@ -5,6 +5,9 @@ benchmarks/results/fuzz.csv: the inputs that it tried, the processor time, the l
 a server how long its loop was busy with one, and how many edges of the files that it is made for were covered, by
 libFuzzer's own counters. What is found stays in build/fuzz; inputs that reach new code are kept in build/fuzz/corpus
 for the next time.
+
+The table has a row for each fuzzer, commit and machine. Runs of the same three are added up in their row, and the ten
+million count the inputs of all rows of a fuzzer. `scripts/fuzz --table` prints the sums.
 """
 
 from __future__ import annotations
@@ -14,13 +17,16 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from fnmatch import fnmatch
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from long_run import command_line, record
+from long_run import command_line, commit_of, record, recorded
 from serving import ROOT
+
+Row = Mapping[str, object]
 
 BUILT = ROOT / "build" / "fuzz"
 CORPUS = Path(__file__).parent / "corpus"
@@ -49,13 +55,13 @@ class Finding(Exception):
     """What a fuzzer said of an input that breaks a promise."""
 
 
-def fuzz(name: str, seconds: float, inputs: int) -> dict[str, object]:
-    """A row of the table."""
+def fuzz(name: str, seconds: float, most: int) -> dict[str, object]:
+    """A row of the table, of one run of at most so many seconds and inputs."""
     mine, program = BUILT / "corpus" / name, BUILT / "fuzz" / f"fuzz_{name}"
     mine.mkdir(parents=True, exist_ok=True)
     folders = [str(mine), str(CORPUS / name)]
     own = ["-rss_limit_mb=4096", f"-artifact_prefix={BUILT}/"]
-    bounds = [f"-max_total_time={seconds:.0f}", f"-runs={inputs}", "-print_final_stats=1"]
+    bounds = [f"-max_total_time={seconds:.0f}", f"-runs={most}", "-print_final_stats=1"]
     log, began = BUILT / f"{name}.log", time.monotonic()
     with log.open("wb") as out:
         process = subprocess.Popen([program, *bounds, *own, *folders], stdout=subprocess.DEVNULL, stderr=out)
@@ -64,14 +70,12 @@ def fuzz(name: str, seconds: float, inputs: int) -> dict[str, object]:
     text = log.read_text(encoding="utf-8", errors="replace")
     if process.returncode:
         raise Finding("\n".join(text.splitlines()[-60:]))
-    tried, took = int(found(r"stat::number_of_executed_units: *(\d+)", text)), used.ru_utime + used.ru_stime
-    row: dict[str, object] = {"fuzzer": name, "seconds": round(time.monotonic() - began), "inputs": tried}
-    row |= {"processor_s": round(took), "inputs_a_second": round(tried / took)}
-    row["slowest_s"] = int(found(r"stat::slowest_unit_time_sec: *(\d+)", text))
-    for key, value in zip(("loop_most_ms", "loop_mean_ms"), loop(text), strict=True):
-        row[key] = value
+    inputs, took = int(found(r"stat::number_of_executed_units: *(\d+)", text)), used.ru_utime + used.ru_stime
+    row: dict[str, object] = {"fuzzer": name, "runs": 1, "seconds": round(time.monotonic() - began), "inputs": inputs}
+    row |= {"processor_s": round(took, 1), "slowest_s": int(found(r"stat::slowest_unit_time_sec: *(\d+)", text))}
+    row |= loop(text)
     covered, edges = coverage([str(program), "-runs=0", "-print_coverage=1", *own, *folders], READS[name])
-    return row | {"covered": covered, "edges": edges, "share": round(covered / edges, 3), "of": " ".join(READS[name])}
+    return row | {"covered": covered, "edges": edges, "of": " ".join(READS[name])}
 
 
 def found(pattern: str, text: str) -> str:
@@ -79,10 +83,50 @@ def found(pattern: str, text: str) -> str:
     return re.findall(pattern, text)[-1]
 
 
-def loop(text: str) -> tuple[str, str]:
-    """How long the loop of a server was busy with one input, at most and in the mean, in ms; empty without a server."""
-    told = re.search(r"^loop: at most ([\d.]+) ms, mean ([\d.]+) ms", text, re.MULTILINE)
-    return (told[1], told[2]) if told else ("", "")
+def loop(text: str) -> Row:
+    """How long the loop of a server was busy with one input, at most and in all, in ms; empty without a server."""
+    told = re.search(r"^loop: at most ([\d.]+) ms, all ([\d.]+) ms", text, re.MULTILINE)
+    return {"loop_most_ms": told[1], "loop_ms": told[2]} if told else {"loop_most_ms": "", "loop_ms": ""}
+
+
+COMBINED = {
+    **dict.fromkeys(("runs", "seconds", "inputs", "processor_s", "loop_ms"), sum),
+    **dict.fromkeys(("slowest_s", "loop_most_ms"), max),
+}
+"""How the columns of several runs become one; of the others the last run's value stays."""
+
+
+def add(rows: Iterable[Row]) -> dict[str, str]:
+    """Several rows of one fuzzer as one."""
+    one: dict[str, str] = {}
+    for row in rows:
+        for key, value in row.items():
+            both = [float(each) for each in (one.get(key, ""), str(value)) if key in COMBINED and each]
+            one[key] = f"{COMBINED[key](both):.12g}" if both else str(value)
+    return one
+
+
+def save(row: Row, commit: str) -> None:
+    """Add a run to the row of its fuzzer, commit and machine."""
+    run = f"{row['fuzzer']} {commit}"
+    record("fuzz", [add([*recorded("fuzz", here=True, run=run), {"run": run, **row}])], "run")
+
+
+def tried(name: str) -> int:
+    """The inputs that all runs of a fuzzer tried."""
+    return sum(int(row["inputs"]) for row in recorded("fuzz", fuzzer=name))
+
+
+def table() -> str:
+    """The sums of all runs, as a table in Markdown; the coverage is that of the last run."""
+    columns = ("fuzzer", "inputs", "hours of processor time", "inputs a second of it", "edges covered")
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for name in READS:
+        if one := add(reversed(recorded("fuzz", fuzzer=name))):  # the newest is the first
+            inputs, took, covered, edges = (float(one[key]) for key in ("inputs", "processor_s", "covered", "edges"))
+            rate, share = f"{inputs / took:,.0f}", f"{100 * covered / edges:.0f} % of {edges:,.0f}"
+            lines.append(f"| {name} | {inputs:,.0f} | {took / 3600:.2f} | {rate} | {share} |")
+    return "\n".join(lines)
 
 
 def coverage(command: list[str], files: tuple[str, ...]) -> tuple[int, int]:
@@ -105,16 +149,22 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*READS, []], metavar="NAME", help=", ".join(READS))
     parser.add_argument("--inputs", type=int, default=10_000_000, help="of each at most (default %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="fuzzers at a time (default %(default)s)")
+    parser.add_argument("--table", action="store_true", help="print the sums of all runs, and run nothing")
     given = parser.parse_intermixed_args()
+    if given.table:
+        print(table())
+        return
     names = given.names or list(READS)
     programs = [f"build/fuzz/fuzz/fuzz_{name}" for name in names]
     jobs = f"-j{len(os.sched_getaffinity(0))}"
     subprocess.run(["make", "-s", jobs, f"PYTHON={sys.executable}", "VARIANT=fuzz", *programs], check=True, cwd=ROOT)
+    at = commit_of("csrc", "tests/fuzz")
     findings = 0
     with ThreadPoolExecutor(given.jobs) as pool:
-        for done in as_completed([pool.submit(fuzz, name, given.seconds, given.inputs) for name in names]):
+        left = {name: given.inputs - tried(name) for name in names}
+        for done in as_completed([pool.submit(fuzz, name, given.seconds, n) for name, n in left.items() if n > 0]):
             try:
-                record("fuzz", [done.result()], "fuzzer")
+                save(done.result(), at)
             except Finding as finding:
                 print(finding, flush=True)
                 findings += 1
