@@ -11,6 +11,7 @@ a line is fitted to each, with its interval of 95 %. Ctrl-C ends the time early.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -54,6 +55,8 @@ KINDS = {
 """Clients, and the seconds that each rests at least between two requests."""
 NUMBERS = 9000
 """More than a cache of numbers that were read holds."""
+LOGGED_SECONDS = 0.5
+"""Until what the server logs about a request has been read."""
 
 
 class Soak:
@@ -64,6 +67,7 @@ class Soak:
 
     def __init__(self, server: Server, load: float = 0.5, deadline: float = 120, seed: int = 1) -> None:
         self.server = server
+        self.deadline = deadline
         self.rest = 1 / load - 1
         self.patience = deadline + 60
         self.random = random.Random(seed)
@@ -95,15 +99,25 @@ class Soak:
 
     def _repeat(self, kind: str) -> None:
         with self.server.client(self.patience) as api:
-            while not self._end.is_set():
+            for number in itertools.count():
+                if self._end.is_set():
+                    return
                 began = time.monotonic()
+                api.headers["X-Request-Id"] = name = f"{kind}-{number}"
                 try:
                     getattr(self, kind)(api)
                     self.done[kind] += 1
                 except Exception as error:
                     if not self._end.is_set():
-                        self.errors.append(f"{kind}: {type(error).__name__}: {error}")
+                        self._failed(name, error, time.monotonic() - began)
                 self._end.wait(max(KINDS[kind], self.rest * (time.monotonic() - began)))
+
+    def _failed(self, name: str, error: Exception, seconds: float) -> None:
+        """Note a round that failed, with what the server logged about its request."""
+        self._end.wait(LOGGED_SECONDS)
+        lines = [line.strip() for line in list(self.server.log) if f": {name} " in line]
+        told = "; ".join(lines) or "the server logged nothing"
+        self.errors.append(f"{name}: {type(error).__name__} after {seconds:.1f} s: {error}: {told}")
 
     def _post(self, api: httpx.Client, path: str, **more: Any) -> httpx.Response:
         answer = api.post(path, **more)
@@ -123,10 +137,15 @@ class Soak:
 
     def stream(self, api: httpx.Client) -> None:
         """Speech as it is made."""
+        size = 0
         with api.stream("POST", "/api/tts/stream", json={"text": SHORT * 3}) as answer:
-            size = sum(len(part) for part in answer.iter_bytes())
+            try:
+                for part in answer.iter_bytes():
+                    size += len(part)
+            except httpx.HTTPError as error:
+                raise EOFError(f"{size} bytes, then {error}") from error
         if answer.status_code == 200 and size < 10_000:
-            self.errors.append(f"a stream of {size} bytes")
+            raise EOFError(f"a whole stream of {size} bytes")
 
     def leave(self, api: httpx.Client) -> None:
         """A client that goes away in the middle."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import chaos
+import httpx
 import pytest
 import soak
 from faults import ALONE, Absent
@@ -55,6 +58,36 @@ def test_the_server_outlives(fault: object, server: Server) -> None:
 
 def test_nothing_that_was_promised_is_lost_by_kill() -> None:
     assert chaos.kill(2) == 2
+
+
+def test_a_stream_that_ends_early_is_reported_with_what_the_server_said() -> None:
+    class Cut(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"abc"
+            raise httpx.RemoteProtocolError("incomplete chunked read")
+
+    class Cutting:
+        def __init__(self) -> None:
+            self.log = [
+                "12:00 WARN server: stream-0 failed: timeout: too late\n",
+                "12:00 WARN server: stream-00 failed\n",
+            ]
+
+        def client(self, seconds: float) -> httpx.Client:
+            return httpx.Client(
+                transport=httpx.MockTransport(lambda request: httpx.Response(200, stream=Cut())), base_url="http://a"
+            )
+
+    load = soak.Soak(cast(Server, Cutting()))
+    load.start(["stream"])
+    for _ in range(100):
+        if load.errors:
+            break
+        time.sleep(0.05)
+    load.stop()
+    (said,) = load.errors
+    assert said.startswith("stream-0: ") and "3 bytes, then incomplete chunked read" in said
+    assert "stream-0 failed: timeout: too late" in said and "stream-00" not in said
 
 
 def test_slopes_are_told_from_noise() -> None:
