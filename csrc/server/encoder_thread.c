@@ -92,7 +92,7 @@ static void end_job(encoder_thread *p, job *j, ishow_status status, const ishow_
     } else {
         ishow_utterance_cancel(j->utterance);
         own.status = status; /* the engine may have left another status there */
-        if (status != ISHOW_ECANCELLED)
+        if (!atomic_load(&j->cancelled))
             ishow_log_request(status == ISHOW_EINVAL ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "server", j->id,
                               "failed: %s: %s", ishow_status_name(status), own.message);
     }

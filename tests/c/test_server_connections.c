@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -126,6 +127,11 @@ static void silent_connections_make_room(void **state) {
     rig_free(r);
 }
 
+static void count_slow(void *self, ishow_log_level level, const char *module, const char *id, const char *text) {
+    (void)module;
+    if (level == ISHOW_LOG_WARN && id && strstr(text, "too slowly")) atomic_fetch_add((atomic_int *)self, 1);
+}
+
 /* Clients that never read may hold only a limited part of the server's memory together, and do not affect clients that
  * read. */
 static void readers_that_never_read_are_dropped(void **state) {
@@ -135,6 +141,8 @@ static void readers_that_never_read_are_dropped(void **state) {
                this length */
 #endif
     enum { NEVER = 5 };
+    static atomic_int logged;
+    ishow_log_set_sink(count_slow, &logged, ISHOW_LOG_WARN);
     rig *r = rig_ready();
     char body[4000] = "{\"nfe_step\":1,\"sample_rate\":48000,\"text\":\"", text[4600];
     while (strlen(body) < 3800) strcat(body, "A sentence of a long text comes. ");
@@ -164,6 +172,8 @@ static void readers_that_never_read_are_dropped(void **state) {
     free(whole.all);
     close(reads);
     rig_free(r);
+    ishow_log_set_sink(NULL, NULL, ISHOW_LOG_ERROR);
+    assert_int_equal(atomic_load(&logged), cut);
 }
 
 static double metric(const rig *r, const char *name) {
