@@ -80,6 +80,16 @@ void send_all(int fd, const char *data, size_t n) {
     }
 }
 
+/* How many of the next bytes, at most `most`, belong to the head that begins with the n in `all`; behind those it is
+ * overwritten. 0: the connection has ended. */
+static size_t of_head(int fd, char *all, size_t n, size_t most) {
+    const ssize_t seen = recv(fd, all + n, most, MSG_PEEK);
+    if (seen <= 0) return 0;
+    const size_t from = n < 3 ? 0 : n - 3;
+    const char *end = memmem(all + from, n + (size_t)seen - from, "\r\n\r\n", 4);
+    return end ? (size_t)(end + 4 - all) - n : (size_t)seen;
+}
+
 /* Reads until the connection ends, or until a body of known length is complete. */
 reply receive(int fd) {
     reply r = {0};
@@ -87,7 +97,10 @@ reply receive(int fd) {
     r.all = malloc(capacity);
     for (;;) {
         if (n + 1 >= capacity) r.all = realloc(r.all, capacity *= 2);
-        ssize_t got = recv(fd, r.all + n, r.head ? (capacity - n - 1 < need - n ? capacity - n - 1 : need - n) : 1, 0);
+        size_t next = capacity - n - 1;
+        if (!r.head) next = of_head(fd, r.all, n, next);
+        if (next > need - n) next = need - n;
+        const ssize_t got = next ? recv(fd, r.all + n, next, 0) : 0;
         if (got <= 0) break;
         n += (size_t)got;
         r.all[n] = '\0';

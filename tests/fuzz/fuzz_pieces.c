@@ -1,4 +1,4 @@
-/* Texts to be spoken: their phones, their pieces, their length. */
+/* Texts to be spoken: their pieces, their length. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,6 @@
 #include "engine/characters.h"
 #include "engine/plan.h"
 #include "fuzz.h"
-#include "text/phones.h"
 
 static void check_pieces(const char *text, const ishow_pace *pace, double most, double early) {
     ishow_span *spans = NULL;
@@ -22,17 +21,8 @@ static void check_pieces(const char *text, const ishow_pace *pace, double most, 
 }
 
 int fuzz_one(const uint8_t *data, size_t n) {
-    static ishow_phones *phones;
     ishow_error error;
-    ishow_phone *out = NULL;
-    size_t count = 0, part = 0;
-    if (!phones && ishow_phones_create(&phones, &error)) abort();
-    if (ishow_phones_convert(phones, (const char *)data, n, &out, &count, &error) == ISHOW_OK) {
-        fuzz_must(count > 0);
-        for (size_t i = 0; i < count; i++)
-            fuzz_must(memchr(out[i].name, '\0', sizeof out[i].name) && out[i].word >= -1);
-        free(out);
-    }
+    size_t part = 0;
     char *text = fuzz_text(data, n);
     if (ishow_utf8_length(text) != SIZE_MAX) {
         const ishow_pace pace = ishow_pace_make("A voice that says so.", 200, text, 94);
