@@ -35,7 +35,9 @@ static float *take_part(loader *in, const char *base, const char *part, size_t a
 
 static void pack(loader *in, matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k) {
     if (!in->status) in->status = matrix_pack(out, type, w, bias, n, k, in->error);
-    if (!in->status) packed_give(in->m->packed, out);
+    if (in->status) return;
+    packed_give(in->m->packed, out);
+    tensor_file_report(in->file, "packing weights");
 }
 
 /* 1: the matrix was packed by an earlier process. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -89,16 +90,30 @@ static void write_lines(packed *p, const void *data, size_t bytes) {
     ishow_log(ISHOW_LOG_WARN, "model",
               "Packed weights could not be stored in %s (%s); they are packed again at the next start.", p->partial,
               strerror(errno));
+    unlink(p->partial);
     fclose(p->out);
     p->out = NULL;
-    unlink(p->partial);
+}
+
+/* Opens the partial file, and empties what a process left that was killed. -1: another process writes it. */
+static int open_partial(const packed *p) {
+    struct stat held, named;
+    const int file = open(p->partial, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    /* Between the two calls its writer may have renamed it. */
+    if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB) && !fstat(file, &held) && !stat(p->partial, &named) &&
+        held.st_dev == named.st_dev && held.st_ino == named.st_ino && !ftruncate(file, 0))
+        return file;
+    if (file >= 0) close(file);
+    return -1;
 }
 
 static void begin_writing(packed *p, const char *name) {
     head first = {0};
     memcpy(first.magic, MAGIC, sizeof MAGIC);
     snprintf(first.name, sizeof first.name, "%s", name);
-    p->out = fopen(p->partial, "wbe");
+    const int file = open_partial(p);
+    if (file < 0) return;
+    if (!(p->out = fdopen(file, "wb"))) close(file);
     write_lines(p, &first, sizeof first);
 }
 
@@ -121,7 +136,7 @@ packed *packed_open(const char *folder, const char *name) {
     packed *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     const int n = snprintf(p->path, sizeof p->path, "%s/%s", folder, name);
-    snprintf(p->partial, sizeof p->partial, "%s.%ld.partial", p->path, (long)getpid());
+    snprintf(p->partial, sizeof p->partial, "%s.partial", p->path);
     if (n > 0 && (size_t)n < sizeof p->path && strlen(name) < NAME_MOST) {
         if (!open_written(p, name) && make_folder(folder)) begin_writing(p, name);
     }
@@ -176,16 +191,17 @@ static int settle(packed *p) {
     memcpy(last.magic, END, sizeof END);
     write_lines(p, &last, sizeof last);
     if (!p->out) return 0;
-    const int kept = !fflush(p->out) && !fsync(fileno(p->out));
-    return !fclose(p->out) && kept && !rename(p->partial, p->path);
+    return !fflush(p->out) && !fsync(fileno(p->out)) && !rename(p->partial, p->path);
 }
 
 void packed_end(packed *p, int whole) {
     if (!p) return;
     if (p->damaged) unlink(p->path); /* created again at the next start */
     if (!p->out) return;
-    if (!whole) fclose(p->out);
-    if (!whole || !settle(p)) unlink(p->partial);
+    const int kept = whole && settle(p);
+    if (!p->out) return;
+    if (!kept) unlink(p->partial);
+    fclose(p->out); /* unlocks it, last */
     p->out = NULL;
 }
 

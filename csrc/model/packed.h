@@ -1,8 +1,8 @@
 /* Packed weights stored in a file: a model that was opened before is mapped instead of packed again. Private to model/.
  *
  * The file has the matrices in the order in which the loader asks for them. It is written under a temporary name and
- * renamed when complete, so processes that start together may all write it; readers share its pages. Used by one
- * thread. */
+ * renamed when complete; of processes that start together one writes it. What a killed process left under that name is
+ * overwritten by the next one. Readers share the file's pages. Used by one thread. */
 #ifndef ISHOW_MODEL_PACKED_H
 #define ISHOW_MODEL_PACKED_H
 
@@ -11,7 +11,8 @@
 typedef struct packed packed;
 
 /* Opens the file `folder`/`name` if it is complete and was written for `name`; otherwise begins to write it. folder is
- * created when missing. NULL: neither is possible (no folder, out of memory, disk full), which costs only time. */
+ * created when missing. NULL: neither is possible (no folder, out of memory, disk full, another process writes it),
+ * which costs only time. */
 packed *packed_open(const char *folder, const char *name);
 
 /* 1: *out is the next matrix of the file, in memory owned by p. 0: there is none; pack it and call packed_give. */

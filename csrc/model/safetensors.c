@@ -20,8 +20,10 @@ enum { TABLE_MAX = 64 * 1024 * 1024 };
 
 struct tensor_file {
     char *path;
-    unsigned char *data; /* the mapping */
-    size_t size, begin;  /* size of the file; offset of the tensors */
+    unsigned char *data;     /* the mapping */
+    size_t size, begin;      /* size of the file; offset of the tensors */
+    size_t read;             /* bytes of tensors that were read */
+    double opened, reported; /* ishow_now() */
     json_t *table;
 };
 
@@ -64,6 +66,7 @@ ishow_status tensor_file_open(tensor_file **out, const char *path, ishow_error *
                             path, strerror(errno));
         goto done;
     }
+    file->opened = file->reported = ishow_now();
     file->size = (size_t)info.st_size;
     if (file->size < sizeof length) {
         status = bad(file, "", "is too short to be safetensors", error);
@@ -146,7 +149,7 @@ const char *tensor_metadata(const tensor_file *file, const char *name) {
     return json_string_value(json_object_get(json_object_get(file->table, "__metadata__"), name));
 }
 
-ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out,
+ishow_status tensor_read(tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out,
                          ishow_error *error) {
     const char *type;
     size_t begin, n, wanted = 1;
@@ -181,6 +184,17 @@ ishow_status tensor_read(const tensor_file *file, const char *name, const size_t
         free(values);
         return bad(file, name, "holds values that are not finite", error);
     }
+    file->read += n * width_of(type);
     *out = values;
     return ISHOW_OK;
+}
+
+void tensor_file_report(tensor_file *file, const char *work) {
+    enum { EVERY = 2 /* seconds */ };
+    const double now = ishow_now(), took = now - file->opened;
+    const double share = (double)file->read / (double)(file->size - file->begin);
+    if (now - file->reported < EVERY || !(share > 0 && share < 1)) return;
+    file->reported = now;
+    ishow_log(ISHOW_LOG_INFO, "model", "%s of %s: %.0f %%, %.0f s, about %.0f s left", work, file->path, 100 * share,
+              took, took * (1 - share) / share);
 }

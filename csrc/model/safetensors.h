@@ -16,8 +16,12 @@ void tensor_file_close(tensor_file *file); /* NULL allowed */
 /* Copies a tensor as fp32 into *out (free()). The name may carry the prefixes of published checkpoints in the file
  * ("ema_model.", "transformer."). Its shape must be `shape` [n_dims]. EFORMAT names file and tensor when it is missing,
  * has another shape, or holds values that are not finite. */
-ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out,
+ishow_status tensor_read(tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out,
                          ishow_error *error);
+
+/* Logs how far `work` on the file's tensors is, by those that were read, and how long the rest takes; at most once in
+ * two seconds. */
+void tensor_file_report(tensor_file *file, const char *work);
 
 /* A string of the file's metadata, borrowed from it; NULL: there is none of this name. */
 const char *tensor_metadata(const tensor_file *file, const char *name);

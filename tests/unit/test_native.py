@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -22,6 +28,7 @@ from ishowtts.model.source import resolve
 from ishowtts.model.source_filter import F0_BINS
 from ishowtts.model.vocos import Vocos
 
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 FRAMES = 83
 LAYOUTS = {
     "padded": {},
@@ -378,6 +385,50 @@ def test_packed_weights_that_are_damaged_are_made_again(tmp_path, damage):
         assert all(torch.equal(got[name], value) for name, value in expected.items())
     assert file.read_bytes() == whole
     assert [path.name for path in folder.iterdir()] == [file.name]
+
+
+def test_what_a_killed_process_left_of_packed_weights_is_overwritten(tmp_path):
+    source = resolve(_model(tmp_path / "model"))
+    folder = tmp_path / "packed"
+    name = f"{source.content_hash()}-fp32-generic.packed"
+    folder.mkdir()
+    (folder / f"{name}.partial").write_bytes(b"x" * 10_000_000)
+    _results_of(_kept_json(source, "fp32", folder), source)
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert 100_000 < (folder / name).stat().st_size < 10_000_000
+
+
+def test_packed_weights_are_written_by_one_process_at_a_time(tmp_path):
+    source = resolve(_model(tmp_path / "model"))
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    partial = folder / f"{source.content_hash()}-fp32-generic.packed.partial"
+    with partial.open("w") as other:
+        other.write("of another process")
+        other.flush()
+        fcntl.flock(other, fcntl.LOCK_EX)
+        _results_of(_kept_json(source, "fp32", folder), source)
+        assert partial.read_text() == "of another process" and list(folder.iterdir()) == [partial]
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed")
+def test_packing_says_how_far_it_is(tmp_path):
+    """Each microsecond of this clock is a second, so that a small model takes as long as a large one."""
+    source = resolve(_model(tmp_path / "model"))
+    code = (
+        "import sys; from ishowtts import _engine; from ishowtts._native import Native\n"
+        "_engine.log_to_stderr('info'); Native(sys.argv[1], threads=1, kernels='generic')"
+    )
+
+    def said():
+        clock = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": "+0 x1000000"}
+        command = [sys.executable, "-c", code, _kept_json(source, "fp32", tmp_path / "packed")]
+        done = subprocess.run(command, env=os.environ | clock, capture_output=True, text=True, check=True)
+        return re.findall(r"packing weights of (\S+): (\d+) %, \d+ s, about \d+ s left", done.stderr)
+
+    reports = [int(share) for path, share in said() if path == str(source.dit)]
+    assert len(reports) > 3 and reports == sorted(reports) and 0 <= reports[0] < reports[-1] <= 100
+    assert not said(), "packed weights are mapped"
 
 
 def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path):
