@@ -181,6 +181,16 @@ def test_a_compiler_that_is_not_installed_is_fetched_for_the_build_alone(checkou
 
 
 @root_only
+def test_an_interrupted_dpkg_that_answers_no_user_is_finished(checkout: Path, tmp_path: Path) -> None:
+    path = without_a_compiler(tmp_path, 'shift; exec /usr/bin/gcc "$@"')
+    program(tmp_path / "programs" / "dpkg", f'[ "$1" != --audit ] || exit 2; echo "$*" >> {tmp_path / "asked"}')
+    (checkout / "csrc" / "base" / "log.c").open("a").write("\n")
+    done = setup(checkout, PATH=path)
+    assert done.returncode == 0 and "setup: finishing an interrupted installation" in done.stderr, done.stderr
+    assert (tmp_path / "asked").read_text() == "--configure -a\n"
+
+
+@root_only
 def test_ctrl_c_ends_what_runs_beside(checkout: Path, tmp_path: Path) -> None:
     """Objects are compiled in a process group of their own, here without end."""
     lock = tmp_path / "lock"
@@ -256,8 +266,13 @@ def test_a_renamed_checkout_makes_an_environment_of_its_own(checkout: Path, tmp_
 
 
 def test_ctrl_c_ends_everything_and_is_130(checkout: Path) -> None:
-    """Runs last, since it leaves the checkout incomplete."""
+    """Runs last, since it leaves the checkout incomplete.
+
+    The start before it was interrupted before it compiled.
+    """
     shutil.rmtree(checkout / "build")
+    (checkout / "build").mkdir()
+    (checkout / "build" / ".unfinished").touch()
     process = subprocess.Popen(
         [str(checkout / "scripts" / "setup")], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
