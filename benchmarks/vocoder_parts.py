@@ -5,7 +5,7 @@
 WORK is a folder of `ishowtts train teach`; the vocoder is that of the package. A row has the DistillMOS of the same
 held-out clips with one part changed, and the difference to plain copy-synthesis, paired by clip. The rows of `hibari`
 are of hibari-tts, whose decoder has the same blocks and a third component besides pulses and noise: a spectrum with
-phases of its own. Intervals are 95 %, from bootstrap samples of the clips.
+phases of its own, of which it makes all that is not periodic. Intervals are 95 %, from bootstrap samples of the clips.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from ishowtts.train.export import BaseVoice, load_models
 from ishowtts.train.listen import interval
 
 PACKAGE = Path(__file__).parent.parent / "ishowtts" / "voices" / "demo"
+RAYLEIGH = (np.pi / 2) ** 0.5
+"""Mean magnitude of noise whose real and imaginary parts have unit variance."""
 EDGES = (1000, 2000, 4000)
 """Frequencies in Hz where a band of the speech replaces that of the vocoder."""
 
@@ -64,6 +66,8 @@ def of_clip(net: Vocos, data: Dataset, k: int) -> Iterator[tuple[str, Wave]]:
     pulsed = complexes(head.filtered(filter_, phase, head.excitation(own)))
     level = complexes(head.shape(filter_ - 100, phase, noise, head.excitation(own)))  # pulses of no level
     made = pulsed + level
+    loudness = head.loudness(noise).transpose(1, 2) * RAYLEIGH
+    even = with_phase(loudness, torch.randn_like(loudness) + 1j * torch.randn_like(loudness))
     bins = (torch.arange(made.shape[1]) * (mel.sample_rate / mel.n_fft))[None, :, None]
     spectra = {
         "none": made,
@@ -80,6 +84,8 @@ def of_clip(net: Vocos, data: Dataset, k: int) -> Iterator[tuple[str, Wave]]:
         "unvoiced frames": torch.where(voiced, made, true),
         "noise 0.5": pulsed + 0.5 * level,
         "noise 1.5": pulsed + 1.5 * level,
+        "noise of even magnitude": pulsed + even,
+        "noise of even magnitude, the same in every frame": pulsed + with_phase(even.abs(), even[:, :, :1]),
     }
     for edge in EDGES:
         spectra[f"below {edge} Hz"] = torch.where(bins < edge, true, made)
@@ -98,6 +104,8 @@ def of_hibari(teacher: hibari.Hibari, text: str) -> Iterator[tuple[str, Wave]]:
     filter_, turn, noise, rest, phase = heard.parts
     silent, rng = np.full_like(rest, -100), np.random.default_rng(0)
     scattered = phase + rng.uniform(-np.pi, np.pi, phase.shape).astype(np.float32)
+    gaussian = rest + np.log(rng.rayleigh(1 / RAYLEIGH, rest.shape)).astype(np.float32)
+    mean = np.angle(np.exp(1j * phase).mean(axis=1, keepdims=True)).astype(np.float32)
     bins = np.arange(len(rest))[:, None] * (SAMPLE_RATE / 2 / (len(rest) - 1))
     chosen = {
         "hibari: none": (filter_, turn, noise, rest, phase),
@@ -105,7 +113,11 @@ def of_hibari(teacher: hibari.Hibari, text: str) -> Iterator[tuple[str, Wave]]:
         "hibari: no noise": (filter_, turn, silent, rest, phase),
         "hibari: no third component": (filter_, turn, noise, silent, phase),
         "hibari: random phases of the third": (filter_, turn, noise, rest, scattered),
-        "hibari: these above 2000 Hz": (filter_, turn, noise, rest, np.where(bins < 2000, phase, scattered)),
+        "hibari: these and Gaussian magnitudes": (filter_, turn, noise, gaussian, scattered),
+        "hibari: phases of the third off by up to pi/4": (filter_, turn, noise, rest, phase + (scattered - phase) / 4),
+        "hibari: the mean phase of the third in every frame": (filter_, turn, noise, rest, mean + 0 * phase),
+        "hibari: phases of the third 37 frames later": (filter_, turn, noise, rest, np.roll(phase, 37, axis=1)),
+        "hibari: random phases above 2000 Hz": (filter_, turn, noise, rest, np.where(bins < 2000, phase, scattered)),
     }
     for name, parts in chosen.items():
         yield name, teacher.sound(parts, heard.pitch, np.random.default_rng(0))
