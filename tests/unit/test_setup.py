@@ -210,6 +210,26 @@ def test_ctrl_c_ends_what_runs_beside(checkout: Path, tmp_path: Path) -> None:
     assert setup(checkout).returncode == 0
 
 
+def of_setup(function: str) -> str:
+    """A function of scripts/setup, as text."""
+    lines = f"/^{function}()/,/^}}/p"
+    command = ["sed", "-n", lines, str(ROOT / "scripts" / "setup")]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@root_only
+@pytest.mark.parametrize(("device", "builds"), [("nvme0", 2), ("nvidiactl", 1), ("nvhost-gpu", 1), ("nvgpu", 1)])
+def test_torch_for_the_processor_alone_is_tried_first_without_an_nvidia_gpu(device: str, builds: int) -> None:
+    script = f"mount -t tmpfs none /dev && touch /dev/null /dev/{device} && {of_setup('torch_builds')} torch_builds"
+    mounts = ("unshare", "--mount", "bash", "-c")
+    if subprocess.run([*mounts, "mount -t tmpfs none /dev"], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    done = subprocess.run([*mounts, script], cwd=ROOT, capture_output=True, text=True, check=True)
+    tried = done.stdout.split()
+    assert len(tried) == builds and tried[-1].startswith("torch==") and "+" not in tried[-1]
+    assert tried[:-1] == [f"{tried[-1]}+cpu"][: builds - 1]
+
+
 def test_packages_that_a_killed_pip_left_in_part_are_forgotten(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / ".venv")], check=True)
     (packages,) = (tmp_path / ".venv" / "lib").glob("python*/site-packages")
@@ -219,9 +239,8 @@ def test_packages_that_a_killed_pip_left_in_part_are_forgotten(tmp_path: Path) -
         (packages / f"{name}-1.dist-info" / "RECORD").write_text(f"{name}.py,sha256=0,9\n")
     (packages / "whole.py").write_text("pass #123")
     (packages / "short.py").write_text("pass")
-    function = "/^forget_half_packages()/,/^}/p"
-    part = subprocess.run(["sed", "-n", function, str(ROOT / "scripts" / "setup")], capture_output=True, text=True)
-    subprocess.run(["bash", "-ec", part.stdout + "forget_half_packages"], cwd=tmp_path, check=True)
+    script = of_setup("forget_half_packages") + "forget_half_packages"
+    subprocess.run(["bash", "-ec", script], cwd=tmp_path, check=True)
     assert [path.name for path in packages.glob("*.dist-info")] == ["whole-1.dist-info"]
 
 
