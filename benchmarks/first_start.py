@@ -34,8 +34,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SYSTEM = str(ROOT / "scripts" / "bare-system")
 CHECKOUT = "home/a/ishowtts"
 USER = ("setpriv", "--reuid=a", "--regid=a", "--init-groups", "env", "HOME=/home/a")
-SERVE = '"$0/scripts/serve" --port "$@" & read line; kill $!; wait $!'
-"""Serves until standard input is closed."""
+SERVE = '"$0/scripts/serve" --port "$@" & exec >&-; read line; kill $!; wait $!'
+"""Serves until standard input is closed; standard output ends with the server."""
 
 
 def inside(root: Path, *command: str) -> None:

@@ -277,6 +277,7 @@ def test_a_renamed_checkout_makes_an_environment_of_its_own(checkout: Path, tmp_
         )
         assert "the environment in .venv is unfinished or of another folder; it is made again" in done.stderr
         assert str(renamed) in (renamed / ".venv" / "pyvenv.cfg").read_text()
+        assert f"{renamed}/.venv".encode() in (renamed / "build" / "release" / "lib" / "libishow.so.0").read_bytes()
         assert "Python packages could not be installed: check the network" in done.stderr and done.returncode == 1
         shutil.rmtree(renamed / ".venv")
         shutil.copytree(kept, renamed / ".venv", symlinks=True)
