@@ -8,7 +8,9 @@ several, as "½" for 1/2; a text grows by a bounded part of its length, and such
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from . import kaomoji
@@ -88,18 +90,40 @@ class _Plain(dict[str, str]):
 _PLAIN = _Plain()
 
 
+class _Marks(dict[int, str]):
+    """For `str.translate`: "m" for a character that belongs to the one before it, " " for all others."""
+
+    def __missing__(self, code: int) -> str:
+        made = self[code] = "m" if unicodedata.combining(chr(code)) or 0x1160 <= code <= 0x11FF else " "
+        return made
+
+
+_MARKS = _Marks()
+_MARKED = re.compile("[ m]m+")
+_MOST_MARKS = 7
+"""No script has more marks on a letter; further ones are decoration."""
+
+
 def _composed(text: str) -> tuple[list[str], list[int]]:
     """The letters of `text` with their combining marks, composed, and the position of each."""
+    compose = unicodedata.normalize
     pieces: list[str] = []
     starts: list[int] = []
-    for at, char in enumerate(text):
-        if pieces and (unicodedata.combining(char) or "\u1160" <= char <= "\u11ff"):
-            if len(pieces[-1]) < 8:  # no script has more marks on a letter; the rest is decoration
-                pieces[-1] += char
-        else:
-            pieces.append(char)
-            starts.append(at)
-    return [unicodedata.normalize("NFC", piece) for piece in pieces], starts
+    last = 0
+
+    def unmarked(between: str) -> None:
+        nonlocal pieces
+        pieces += between if unicodedata.is_normalized("NFC", between) else [compose("NFC", char) for char in between]
+
+    for marked in _MARKED.finditer(text.translate(_MARKS)):
+        start, end = marked.span()
+        unmarked(text[last:start])
+        starts += range(last, start + 1)
+        pieces.append(compose("NFC", text[start : min(end, start + 1 + _MOST_MARKS)]))
+        last = end
+    unmarked(text[last:])
+    starts += range(last, len(text))
+    return pieces, starts
 
 
 _GROWTH, _GROWTH_SHARE = 256, 8
@@ -131,21 +155,19 @@ def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
     if unicodedata.is_normalized("NFC", text):
         pieces: list[str] | str = text
         starts: list[int] | range = range(len(text))
-        out = [plain[char] for char in text]
+        out = [*map(plain.__getitem__, text)]
     else:
         pieces, starts = _composed(text)
-        out = ["".join([plain[char] for char in piece]) for piece in pieces]
+        out = [plain[piece] if len(piece) == 1 else "".join([plain[char] for char in piece]) for piece in pieces]
     made = "".join(out)
     if len(made) > len(text) + _GROWTH:
         made = "".join(_bounded(out, len(text)))
-    dropped += _dropped(text, pieces, starts, out)
+    silent = [k for k, said in enumerate(out) if said in _SILENT]
+    dropped += _dropped(text, pieces, starts, silent)
     if len(made) == len(text) and "" not in out:
         return made, None, dropped
-    places: list[int] = []
-    for piece, at in zip(out, starts, strict=True):
-        places += [at] * len(piece)
-    places.append(len(text))
-    return made, places, dropped
+    places = chain.from_iterable(map(repeat, starts, map(len, out)))
+    return made, [*places, len(text)], dropped
 
 
 def _without(text: str, parts: list[Dropped]) -> str:
@@ -161,11 +183,16 @@ _LISTED = frozenset(("So", "Sk", "Sm", "Co", "No", "Nl", "Lo"))
 """Categories of characters that are listed where nothing is spoken for them."""
 
 
-def _dropped(text: str, pieces: list[str] | str, starts: list[int] | range, out: list[str]) -> list[Dropped]:
-    """The emoji and other symbols that were dropped; white space and joiners are not listed."""
+_SILENT = frozenset((" ", ""))
+
+
+def _dropped(text: str, pieces: list[str] | str, starts: list[int] | range, silent: list[int]) -> list[Dropped]:
+    """The emoji and other symbols among `pieces[k]`, k in `silent`; white space and joiners are not listed."""
     found: list[Dropped] = []
-    for piece, at, said in zip(pieces, starts, out, strict=True):
-        if said in (" ", "") and piece not in (" ", "\n") and unicodedata.category(piece[0]) in _LISTED:
+    for k in silent:
+        piece = pieces[k]
+        if piece != " " and unicodedata.category(piece[0]) in _LISTED:
+            at = starts[k]
             end = at + len(piece)
             if found and found[-1].end == at:
                 found[-1] = Dropped(text[found[-1].start : end], found[-1].start, end, "emoji")

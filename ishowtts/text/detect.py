@@ -34,7 +34,10 @@ def guess(text: str) -> str:
     A Chinese character counts as one word, as does a run of letters. With any kana but の, which Chinese lines use too,
     Chinese characters are Japanese. In a text without words the punctuation decides.
     """
-    counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS}
+    if text.isascii():
+        return "en"
+    distinct = "".join(set(text))
+    counts = {name: len(pattern.findall(text)) if pattern.search(distinct) else 0 for name, pattern in _SCRIPTS}
     if counts["ja"] == text.count("の") and counts["zh"]:
         counts["ja"] = 0
     if counts["ja"]:

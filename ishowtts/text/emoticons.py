@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .scan import Line
+from .scan import Line, class_of
 from .tables import load
 
 _EYES = frozenset(":;=")
@@ -13,7 +13,8 @@ _WHOLE = load("common").list("emoticon")
 LONGEST = max(map(len, _WHOLE))
 FIRST = frozenset(word[0] for word in _WHOLE if not word[0].isalnum()) | _EYES
 _BEGINNINGS = {word[:2] for word in _WHOLE} | {eyes + second for eyes in _EYES for second in _NOSES | _MOUTHS}
-_LETTERS = frozenset(word[0] for word in _WHOLE if word[0].isalpha())
+NEXT = {first: frozenset(class_of(b[1]) for b in _BEGINNINGS if b[0] == first) for first in {b[0] for b in _BEGINNINGS}}
+"""The classes of the second characters of emoticons by the first ones."""
 
 
 def match(line: Line, i: int) -> int:
@@ -56,6 +57,6 @@ def _size(face: str) -> int:
     return size
 
 
-def letters(written: str) -> bool:
-    """Whether an emoticon may begin with the first letter of a word, as "xD"."""
-    return written[0] in _LETTERS
+def begins(written: str) -> bool:
+    """Whether an emoticon may begin with a word, as "xD", or with a letter that a sign follows, as "o_o"."""
+    return (written[:2] in _BEGINNINGS) if len(written) > 1 else written in NEXT

@@ -19,10 +19,15 @@ _TAGS = load("common").list("tag")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
 _TAG_LENGTH = 240
 _NEXT = {
-    "short_version": ".", "local_phone": " /-", "date": " /-.a", "clock": " :.a", "duration": "a",
-    "address_numbers": " .-", "ratio": ":-",
+    "short_version": ".", "local_phone": " /-", "clock": " :.a", "duration": "a", "address_numbers": " .-",
+    "telephone": "0", "tag": "/a", "entity": "a", "mention": "ahkx", "power": "0-", "point": "0a", "all_genders": "a",
+    "each": "h", "letters": " -–.:@_+0/;",
 }  # fmt: skip
-"""Rules for digits that apply only before certain runs."""
+"""The rules that apply only before runs of certain classes, and these classes."""
+_NOT_NEXT = {"ordinary": "-–.:@_+0/;$²&'", "chat_number": "a0%.:/-°$€"}
+"""The rules that do not apply before runs of certain classes, and these classes."""
+_PAIRS = 4096
+"""Number of pairs of classes for which the rules are kept."""
 
 
 class Found(NamedTuple):
@@ -37,7 +42,10 @@ class Found(NamedTuple):
     why: str = ""
 
 
-_new = tuple.__new__  # a fifth of the time of calling the class, which matters to lines of thousands of tokens
+_SYMBOL_NEXT = {"*": "a0( ", "/": "a0(", "~": "0$€£¥", "^": "a0(-"}
+"""The symbols that are spoken only before runs of certain classes, and these classes."""
+new = tuple.__new__
+"""Makes a named tuple in a fifth of the time of calling its class, which matters to lines of thousands of tokens."""
 Rule = Callable[[Line, int], "Found | None"]
 
 
@@ -58,8 +66,9 @@ class Grammar:
             "p": (self.chosen,),
             "★": (self.star,),
         }
-        self.before: dict[str, tuple[Rule, ...]] = {}
-        """Rules for digits by the class of the run behind them, filled at the first use of each."""
+        self.next = dict(_NEXT)
+        self._rules_for: dict[str, tuple[Rule, ...]] = {}
+        """The rules that can apply to a run, by its class and that of the next run, filled at the first use of each."""
         for char in emoticons.FIRST:
             self.add(char, self.emoticon)
         for char in self.symbols:
@@ -71,23 +80,32 @@ class Grammar:
 
     def find(self, line: Line, i: int) -> Found:
         """The token that begins with run `i`, by the first rule with a result, else the run itself."""
-        shape = line.shape[i]
-        if shape == "0":
-            after = line.shape[i + 1]
-            rules = self.before.get(after)
-            if rules is None:
-                rules = self.before[after] = self.rules_before(after)
-        else:
-            rules = self.rules.get(shape, ())
+        pair = line.shape[i : i + 2]
+        rules = self._rules_for.get(pair)
+        if rules is None:
+            rules = self.rules_for(pair)
         for rule in rules:
             found = rule(line, i)
             if found:
-                return self.closed_up(found) if self.without_spaces and " " in found.spoken else found
-        return _new(Found, (i + 1, line.parts[i], "word" if shape in "ahkx0" else "mark", ""))
+                return self.closed_up(found) if self.without_spaces and " " in found[1] else found
+        return new(Found, (i + 1, line.parts[i], "word" if pair[0] in "ahkx0" else "mark", ""))
 
-    def rules_before(self, after: str) -> tuple[Rule, ...]:
-        """Of the rules for digits those that can apply before a run of class `after`."""
-        return tuple(rule for rule in self.rules.get("0", ()) if after in _NEXT.get(rule.__name__, after))
+    def rules_for(self, pair: str) -> tuple[Rule, ...]:
+        """The rules that can apply to a run, by its class and that of the next run."""
+        if len(self._rules_for) >= _PAIRS:
+            self._rules_for.clear()
+        first, after = pair[0], pair[1]
+        made = tuple(rule for rule in self.rules.get(first, ()) if self.can_apply(rule.__name__, first, after))
+        self._rules_for[pair] = made
+        return made
+
+    def can_apply(self, rule: str, first: str, after: str) -> bool:
+        """Whether a rule can have a result for a run of class `first` before one of class `after`."""
+        if rule == "emoticon":
+            return after in emoticons.NEXT.get(first, ())
+        if rule == "symbol" and first in _SYMBOL_NEXT:
+            return after in _SYMBOL_NEXT[first]
+        return after in self.next.get(rule, after) and after not in _NOT_NEXT.get(rule, "")
 
     def closed_up(self, found: Found) -> Found:
         """A token of a language without spaces, without those between its characters."""
@@ -126,9 +144,7 @@ class Grammar:
 
     def mention(self, line: Line, i: int) -> Found | None:
         """The "@" before a name, which is not spoken."""
-        if line.shape[i + 1] in "ahkx" and line.before(i) not in "a0":
-            return Found(i + 1, "", "mark")
-        return None
+        return Found(i + 1, "", "mark") if line.before(i) not in "a0" else None
 
     def emoticon(self, line: Line, i: int) -> Found | None:
         """An emoticon such as `:)`, `<3` or `^_^`; those in the table are spoken, others are not."""
@@ -155,17 +171,14 @@ class Grammar:
             if far_left not in "0)" or far_right not in "0(":
                 return None
         elif char in "*/":
-            if left not in "a0)" or right not in "a0(":
+            if left not in "a0)" or right == " ":
                 return None
             if char == "/" and left == right == "a" and line.parts[i - 1].isupper() and line.parts[i + 1].isupper():
                 return Found(i + 1, "", "mark")  # "AC/DC"
         elif char in "+±":
             if left not in "a0+" and far_right not in "0ahkx.$€£¥+":
                 return None
-        elif char == "~":
-            if right not in "0$€£¥":
-                return None
-        elif char == "^" and (left not in "a0)" or right not in "a0(-"):
+        elif char == "^" and left not in "a0)":
             return None
         return Found(i + 1, self.symbols[char], "symbol")
 

@@ -23,6 +23,8 @@ def find(line: Line, i: int) -> tuple[int, str, str] | None:
     shape = line.shape
     if i < line.scanned:
         return None
+    if shape[i + 1] == ":" and not shape.startswith("//", i + 2):
+        return None
     if shape.startswith("a://", i) and line.parts[i].lower() in ("http", "https", "ftp", "rtmp"):
         end = _tail(line, i + 4)
         host_end, host = _chain(line, i + 4)

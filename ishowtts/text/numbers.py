@@ -49,7 +49,10 @@ class Numbers(Amounts):
         for sign in "!<>=":
             self.rules[sign] = (self.comparison, *self.rules.get(sign, ()))
         self.rules["^"] = (self.emoticon, self.power, self.symbol)
-        self.rules["²"] = (self.power,)
+        self.rules["²"] = (self.raised,)
+        signs = "".join(symbol for symbol in self.currencies if len(symbol) == 1)
+        self.next |= {"ratio": ":", "minus": f"0.{signs}", "comparison": f"0={signs}", "money": " 0-."}
+        self.opening = self.models | self.codes.keys()
         for symbol in self.currencies:
             if len(symbol) == 1:
                 self.rules[symbol] = (*self.rules.get(symbol, ()), self.money, self.lone_currency)
@@ -103,6 +106,10 @@ class Numbers(Amounts):
         else:
             return None
         return self.amount(line, i + 2 if shape[i + 1] in "$ " else i + 1, unit) if unit else None
+
+    def opens(self, part: str, low: str) -> bool:
+        """Also the code of a currency, and the name of a product."""
+        return low in self.opening
 
     # ---- rules -------------------------------------------------------------------------------------------------------
 
@@ -250,17 +257,21 @@ class Numbers(Amounts):
         return Found(i + 1, self.say_["to"], "range")
 
     def power(self, line: Line, i: int) -> Found | None:
-        """A power: x², 10^6."""
+        """A power with its sign: 10^6, x^-2."""
         if line.before(i) not in "a0)x":
             return None
-        if line.shape[i] == "^":
-            j = i + 1
-            sign = line.shape[j] == "-"
-            if sign:
-                j += 1
-            if line.shape[j] != "0":
-                return None
-            return Found(j + 1, self.say_power(("-" if sign else "") + line.parts[j]), "symbol")
+        j = i + 1
+        sign = line.shape[j] == "-"
+        if sign:
+            j += 1
+        if line.shape[j] != "0":
+            return None
+        return Found(j + 1, self.say_power(("-" if sign else "") + line.parts[j]), "symbol")
+
+    def raised(self, line: Line, i: int) -> Found | None:
+        """A power of raised digits: x²."""
+        if line.before(i) not in "a0)x":
+            return None
         return Found(i + 1, self.say_power("".join(SUPERSCRIPTS[c] for c in line.parts[i])), "symbol")
 
     def say_power(self, power: str) -> str:

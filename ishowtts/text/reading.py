@@ -22,7 +22,7 @@ from typing import NamedTuple
 from . import detect
 from .clean import Dropped
 from .drawn import MOST, WAVE
-from .grammar import Found, Grammar
+from .grammar import Found, Grammar, new
 from .languages import GRAMMARS, PLAIN
 from .scan import EXPRESSION, LETTERS, PAD, Line, Setting
 from .words import Words
@@ -108,10 +108,9 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
     writer = _Writer(text, line, scripts)
     main = GRAMMARS.get(here, PLAIN)
     line.setting = Setting(here, options.chat, isinstance(main, Words) and main.shouted(line))
-    other = GRAMMARS.get("zh" if here == latin else latin, PLAIN)
     mixed = here in ("zh", latin) and here in GRAMMARS and "h" in line.shape and "h" in scripts
-    either = (main.rules.keys() | other.rules.keys()) - set(LETTERS)
-    """Classes of runs that the two languages may read differently."""
+    other = GRAMMARS["zh" if here == latin else latin]
+    either = _either(here, other.language) if mixed else frozenset()
     i, shape, nearest = 0, line.shape, 0
     letters = [*(found.start() for found in _KNOWN.finditer(shape)), len(shape)] if mixed else []
     seen = _Seen(line) if line.count > _MANY else None
@@ -136,6 +135,12 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
         line.last = found.kind
         i = found.end
     return writer.finish(here)
+
+
+@cache
+def _either(language: str, other: str) -> frozenset[str]:
+    """Classes of runs that two languages may read differently."""
+    return frozenset(GRAMMARS[language].rules.keys() | GRAMMARS[other].rules.keys()) - set(LETTERS)
 
 
 class _Seen:
@@ -170,7 +175,7 @@ class _Seen:
         if known is None:
             return None
         self.balance += 1
-        return _new(Found, (i + known[0], known[1], known[2], known[3]))
+        return new(Found, (i + known[0], known[1], known[2], known[3]))
 
     def keep(self, i: int, found: Found) -> bool:
         """Remember what was found at run `i`, unless it changed the line or depends on more than is compared.
@@ -271,7 +276,6 @@ def _chinese_codes() -> frozenset[str]:
     return frozenset(code.lower() for code in GRAMMARS["zh"].table.section("currency") if code.isalpha())
 
 
-_new = tuple.__new__  # a fifth of the time of calling the class, which matters to lines of thousands of tokens
 _WEAK = ",;:，；：、"
 _STRONG = ".!?。！？…"
 _MARKS = frozenset(_WEAK + _STRONG)
@@ -312,13 +316,15 @@ class _Writer:
                 end = last + 1
         written = self.text[start:end]
         if kind == "mark":
-            if spoken:
+            if spoken in _PAUSES:
                 self.mark(i, spoken)
-            self.tokens.append(_new(Token, (written, start, end, kind, "")))
+            elif spoken:
+                self.gap = True
+            self.tokens.append(new(Token, (written, start, end, kind, "")))
             return
         if kind == "word" and line.shape[i] in self.unread:
             spoken, why = "", "script"
-        self.tokens.append(_new(Token, (written, start, end, kind, spoken)))
+        self.tokens.append(new(Token, (written, start, end, kind, spoken)))
         if not spoken:
             self.gap = True
             if why:
@@ -329,10 +335,10 @@ class _Writer:
         if " " in spoken:
             said = ""
             for said in spoken.replace(",", " ").split():
-                self.words.append(_new(Word, (said, start, end, kind)))
+                self.words.append(new(Word, (said, start, end, kind)))
             line.said = said
         else:
-            self.words.append(_new(Word, (spoken, start, end, kind)))
+            self.words.append(new(Word, (spoken, start, end, kind)))
             line.said = spoken
 
     def say(self, spoken: str) -> None:
@@ -354,11 +360,11 @@ class _Writer:
         self.gap = self.hyphen = False
 
     def mark(self, i: int, char: str) -> None:
-        """Append punctuation, where it follows a word and is no repetition."""
-        if char not in _PAUSES:
-            self.gap = True
-            return
+        """Append punctuation that may be a pause, where it follows a word and is no repetition."""
         shape = self.line.shape
+        if char in _MARKS and (char != "." or not self.han):
+            self.pause(char)
+            return
         if char == "-" and self.line.before(i) in "ahkx0" and shape[i + 1] in "ahkx0" and shape[i + 1] != "h":
             self.hyphen = True
             return

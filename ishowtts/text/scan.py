@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
+from operator import itemgetter
+from typing import NamedTuple
 
 from . import detect
 from .clean import SOUNDS, SUPERSCRIPTS, clean
@@ -23,7 +24,8 @@ LETTERS = "ahkx"
 """The classes of letters."""
 
 
-def _class(char: str) -> str:
+def class_of(char: str) -> str:
+    """The class of runs that a character belongs to."""
     if char >= SOUNDS:
         return "p"
     if char.isascii():
@@ -41,7 +43,7 @@ def _class(char: str) -> str:
 
 class _Classes(dict[int, str]):
     def __missing__(self, code: int) -> str:
-        made = self[code] = _class(chr(code))
+        made = self[code] = class_of(chr(code))
         return made
 
 
@@ -49,15 +51,15 @@ _CLASSES = _Classes()
 _RUN = re.compile(r"0+|a+(?:'a+)*|h+|k+|x+|p+| +|²+|.", re.DOTALL)
 EXPRESSION = frozenset("0 .,+-*/×÷^=²()±≈≠≤≥<>")
 _OPERATORS = frozenset("=×÷^±≈≠≤≥²")
+_NO_PARTS = ("",) * PAD
+_AFTER_END = "\0" * PAD
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """What grammars need to know about the whole line: its language, options, and whether it is all in capitals."""
 
     language: str
     chat: bool
-
     shouted: bool
 
 
@@ -73,9 +75,9 @@ class Line:
         runs = _RUN.findall(self.text.translate(_CLASSES))
         self.count = len(runs)
         made, starts = self.text, [0, *accumulate(map(len, runs))]
-        self.parts = [made[start:end] for start, end in pairwise(starts)] + [""] * PAD
+        self.parts = [*map(made.__getitem__, map(slice, starts, starts[1:])), *_NO_PARTS]
         self.starts = starts + [len(made)] * PAD
-        self.shape = "".join([run[0] for run in runs]) + "\0" * PAD
+        self.shape = "".join(map(itemgetter(0), runs)) + _AFTER_END
         self.setting = Setting("en", True, False)
         self.at = 0
         """The run that is being read."""
@@ -89,7 +91,8 @@ class Line:
         """The run that is the kind of a street in an address, 0 without one."""
         self.taken = 0
         """How often something was taken from the beginning of a run."""
-        self._expression = (0, 0, False)
+        # without an operator nothing is a calculation, else each expression is looked at when it is asked for
+        self._expression = (0, 0 if _OPERATORS.intersection(self.shape) else len(self.shape), False)
 
     def take(self, i: int, size: int) -> None:
         """Take the first `size` characters of run `i` away; the rest of it, which is not empty, is still to be read."""
@@ -99,7 +102,7 @@ class Line:
 
     def before(self, i: int) -> str:
         r"""The class of the run before `i`, "\0" at the start."""
-        return self.shape[i - 1] if i else "\0"
+        return self.shape[i - 1]  # a shape ends with "\0", so that this is the one before the first run
 
     def word_before(self, i: int) -> str:
         """The word before run `i` in lower case, with at most a full stop and a space between; "" for none."""

@@ -6,11 +6,11 @@ Results in two or more capitals are spelled letter by letter, all others are rea
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from functools import lru_cache
 
 from . import emoticons
 from .drawn import THREE, shorten
-from .grammar import Found, Grammar
+from .grammar import Found, Grammar, new
 from .numerals import from_roman
 from .scan import Line, Setting
 from .tables import Table, load
@@ -24,6 +24,8 @@ _LETTER_WORDS = frozenset("aiurnkycbxw")
 _SPACED = 12
 """Largest number of runs of such a word that are looked at."""
 _CONTRACTED = frozenset(("t", "m", "re", "ll", "ve", "d"))
+_WORDS_KEPT, _LONGEST_KEPT = 8192, 24
+"""Number of ordinary words that are kept with what they are said as, and letters of the longest one."""
 MERIDIEMS = {"am": "AM", "pm": "PM"}
 
 
@@ -37,7 +39,8 @@ class Words(Grammar):
         self.chat = table.words("chat")
         self.abbreviations = table.words("abbreviation")
         self.dotted = frozenset(key.partition(".")[0] for key in self.abbreviations)
-        self.rules["a"] = (self.special, self.letters, self.word)
+        self.rules["a"] = (self.ordinary, self.special, self.letters, self.word)
+        self.ordinary_word = lru_cache(_WORDS_KEPT)(self.ordinary_word)  # type: ignore[method-assign]
         self.load_latin(table)
 
     def load_latin(self, table: Table) -> None:
@@ -53,10 +56,13 @@ class Words(Grammar):
 
     def shouted(self, line: Line) -> bool:
         """Whether a line of several words, not only acronyms, is all in capitals, which then do not mark acronyms."""
-        words = [part for part, shape in zip(line.parts, line.shape, strict=False) if shape == "a" and len(part) > 1]
-        return (
-            len(words) > 1 and all(map(str.isupper, words)) and any(self.is_word(word.lower(), False) for word in words)
-        )
+        words = []
+        for part, shape in zip(line.parts, line.shape, strict=False):
+            if shape == "a" and len(part) > 1:
+                if not part.isupper():
+                    return False
+                words.append(part)
+        return len(words) > 1 and any(self.is_word(word.lower(), False) for word in words)
 
     # ---- defined by the language -------------------------------------------------------------------------------------
 
@@ -80,14 +86,36 @@ class Words(Grammar):
         """A token of several words that begins with the word at run `i`, such as a date; None: there is none."""
         return None
 
+    def opens(self, part: str, low: str) -> bool:
+        """Whether a rule of the language may read a word by what is beside it; `low`: the word in lower case."""
+        return False
+
     # ---- rules -------------------------------------------------------------------------------------------------------
+
+    def ordinary(self, line: Line, i: int) -> Found | None:
+        """A word that is read alike whatever is beside it, as most are."""
+        part = line.parts[i]
+        if len(part) > _LONGEST_KEPT or line.street:
+            return None
+        said = self.ordinary_word(part, line.setting)
+        if not said or (line.shape[i + 1] == " " and line.shape[i + 2] in "-–"):
+            return None
+        return new(Found, (i + 1, said[0], said[1], ""))
+
+    def ordinary_word(self, part: str, setting: Setting) -> tuple[str, str] | None:
+        """The result of `alone` for a word that is read alike whatever is beside it; None: it may not be."""
+        low = part.lower()
+        by_itself = len(part) > 1 or low not in self.chat
+        if not by_itself or emoticons.begins(part) or (part.isupper() and 1 < len(part) < 4) or self.opens(part, low):
+            return None
+        return self.alone(part, setting)
 
     def letters(self, line: Line, i: int) -> Found | None:
         """A token that continues after a word: an address, an abbreviation, "w/", letters with digits."""
         after = line.shape[i + 1]
         if after == " " and line.shape[i + 2] in "-–" and line.shape.startswith(" a", i + 3):
             return self.weekdays_to(line, i, i + 4)
-        if after in " \0hx,!?":
+        if after == " ":
             return None
         if after in "-–" and line.shape[i + 2] == "a" and (found := self.weekdays_to(line, i, i + 2)):
             return found
@@ -145,7 +173,7 @@ class Words(Grammar):
     def word(self, line: Line, i: int) -> Found:
         """A word, or an emoticon of letters."""
         part = line.parts[i]
-        if part[0] in "XxTtQqOouUnDBo" and emoticons.letters(part):
+        if emoticons.begins(part):
             found = self.emoticon(line, i)
             if found:
                 return found
@@ -339,7 +367,7 @@ class Words(Grammar):
 
     def spell_address(self, written: str, setting: Setting) -> str:
         """An address in words, with names for its punctuation; chat words in it are no chat words."""
-        setting = replace(setting, chat=False)
+        setting = setting._replace(chat=False)
         out: list[str] = []
         dotted = False
         for piece in re.findall(r"[A-Za-z\u00aa-\u024f']+|\d+|.", written):

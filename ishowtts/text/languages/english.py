@@ -43,6 +43,8 @@ class English(Names):
         self.named_numbers = self.table.words("named number")
         self.minutes = self.table.list("minutes")
         self.measured_nouns = self.table.list("measured noun")
+        self.next |= {"date": " /-.a"}
+        self.opening |= self.months.keys() | self.titles.keys() | {"ur"}
 
     def cardinal(self, number: str) -> str:
         """As in "twelve point five"."""
@@ -65,6 +67,10 @@ class English(Names):
         return f"{self.count(num)} {scale}"
 
     # ---- words that open a date or a numeral -------------------------------------------------------------------------
+
+    def opens(self, part: str, low: str) -> bool:
+        """Also a month, a title, "ur", and a Roman numeral."""
+        return super().opens(part, low) or (part[0] in "IVXLCDM" and part.isupper())
 
     def special(self, line: Line, i: int) -> Found | None:
         """Months, currencies before amounts, Roman numerals, quarters, street addresses."""
@@ -421,8 +427,10 @@ class English(Names):
         """An amount as it is written in continental Europe too: 1.000,50."""
         num = super().parse(line, i)
         parts, shape, j = line.parts, line.shape, num.end
-        priced = line.before(i) in self.currencies or shape[i + 3 : i + 5].strip(" ")[:1] in self.currencies
-        if priced and shape.startswith("0,0", i) and len(parts[i + 2]) == 2 and shape[i + 3] not in ",.0a":
+        if shape[i + 1] not in ".,":
+            return num
+        two_places = shape.startswith("0,0", i) and len(parts[i + 2]) == 2 and shape[i + 3] not in ",.0a"
+        if two_places and (line.before(i) in self.currencies or shape[i + 3 : i + 5].strip(" ")[:1] in self.currencies):
             return Num(parts[i], parts[i + 2], i + 3, False)
         if (
             shape.startswith("0.0,0", i)

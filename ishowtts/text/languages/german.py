@@ -35,6 +35,7 @@ class German(Numbers):
         self.versions = self.table.list("version")
         self.shortened = self.table.words("shortened end")
         self.rules["0"] = (self.short_version, *self.rules["0"])
+        self.next |= {"date": "/-.", "ratio": ":-"}
         for sign in "*:":
             self.rules[sign] = (self.all_genders, *self.rules[sign])
 
@@ -115,6 +116,11 @@ class German(Numbers):
         if ending and ending != "p":
             return ending if ending != "ein" else {"f": "e", "n": "es", "m": "er"}[self.gender(noun)]
         return {"f": "e", "n": "es", "m": "er"}[self.gender(noun)]
+
+    def opens(self, part: str, low: str) -> bool:
+        """Also the short form of a week or a street, and a Roman numeral."""
+        numeral = part[0] in "IVXLCDM" and part.isupper()
+        return super().opens(part, low) or numeral or part == "KW" or bool(self.whole(part))
 
     def special(self, line: Line, i: int) -> Found | None:
         """Currencies before amounts, numbered weeks, and Roman numerals."""

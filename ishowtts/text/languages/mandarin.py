@@ -50,6 +50,7 @@ class Mandarin(Numbers):
         self.resolution = tuple(self.table.list("resolution"))
         self.counting = tuple(self.table.list("counting"))
         self.quarterly = tuple(self.table.list("quarter"))
+        self.next |= {"date": "/-.", "ratio": ":-"}
         self.rules["/"] = (self.each,)
         self.rules["~"] = (self.emoticon, self.dash, self.symbol)
 
@@ -95,6 +96,10 @@ class Mandarin(Numbers):
         if line.parts[i].lower() == "no" and line.shape[k] == "0" and line.shape[k + 1] not in "a.:%":
             return Found(k + 1, self.ordinal(line.parts[k]), "ordinal")
         return super().abbreviation(line, i)
+
+    def opens(self, part: str, low: str) -> bool:
+        """Also capitals, which may be a financial year or a Roman numeral."""
+        return super().opens(part, low) or part.isupper()
 
     def special(self, line: Line, i: int) -> Found | None:
         """A quarter, a financial year, or a Roman numeral after Chinese characters: Q3财报, FY25, 最终幻想VII."""
@@ -184,7 +189,7 @@ class Mandarin(Numbers):
     def chat_number(self, line: Line, i: int) -> Found | None:
         """A number that chat uses as a word for its sound: 666, 2333, 520, 88."""
         part = line.parts[i]
-        if not line.setting.chat or line.before(i) in "a0.,:-/$¥#" or line.shape[i + 1] in "a0%.:/-°$€":
+        if not line.setting.chat or line.before(i) in "a0.,:-/$¥#":
             return None
         after = line.parts[i + 1][:1] if line.shape[i + 1] == "h" else ""
         if after and after in self.counted:
