@@ -40,7 +40,7 @@ RULE = "mse"
 LEVELS = 127
 GROUP = 64
 _BINS, _CANDIDATES, _NARROWEST, _ROUNDS = 8192, 128, 1 / 64, 3
-_INPUTS = ("attn.to_q", "ff.ff.0.0", "ff.ff.2")
+_INPUTS = (".to_q", ".ff.0.0", ".ff.2")
 """Calibrated linear layers of a block. Keys and values have the queries' input; that of `to_out` is always dynamic."""
 
 

@@ -182,6 +182,21 @@ static void norm(const float *x, size_t stride_x, size_t rows, size_t dim, float
     }
 }
 
+static void rms_norm(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain, float *out,
+                     size_t stride) {
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = x + r * stride_x;
+        float *to = out + r * stride, rest = 0;
+        vec squares = splat(0);
+        size_t i = 0;
+        for (; i + LANES <= dim; i += LANES) squares = fma_(load(in + i), load(in + i), squares);
+        for (; i < dim; i++) rest += in[i] * in[i];
+        const float factor = 1.0f / sqrtf((sum_of(squares) + rest) / (float)dim + eps);
+        for (i = 0; i + LANES <= dim; i += LANES) store(to + i, load(in + i) * factor * load(gain + i));
+        for (; i < dim; i++) to[i] = in[i] * factor * gain[i];
+    }
+}
+
 static void depthwise(const float *x, size_t total, size_t begin, size_t rows, size_t dim, const float *w, size_t taps,
                       const float *bias, float *out) {
     const size_t half = taps / 2;
@@ -251,6 +266,7 @@ const kernels TABLE = {.name = NAME,
                        .product = PRODUCT,
                        .to_words = to_words,
                        .norm = norm,
+                       .rms_norm = rms_norm,
                        .attend = ATTEND,
                        .keep = keep,
                        .depthwise = depthwise,

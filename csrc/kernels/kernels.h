@@ -120,6 +120,9 @@ typedef struct kernels {
     /* out = (x - mean) / sqrt(var + eps) * gain + offset, over dim values of each row. */
     void (*norm)(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain,
                  const float *offset, float *out, size_t stride);
+    /* out = x / sqrt(mean of x * x + eps) * gain, over dim values of each row. */
+    void (*rms_norm)(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain, float *out,
+                     size_t stride);
     /* One head over all frames: softmax(q k' / sqrt(width)) v. */
     void (*attend)(const attention *a);
     /* Writes keys, rotary embedding applied, and values of all frames for a later `attend` by the same kernels with the

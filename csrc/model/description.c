@@ -28,6 +28,7 @@ static const field fields[] = {
     {"info", "nfe", WHOLE, AT(nfe)},
     {"info", "chunk_frames", WHOLE, AT(chunk_frames)},
     {"info", "guidance_max", REAL, AT(guidance_max)},
+    {"dit", "backbone", TEXT, AT(backbone)},
     {"dit", "dim", WHOLE, AT(dim)},
     {"dit", "depth", WHOLE, AT(depth)},
     {"dit", "heads", WHOLE, AT(heads)},

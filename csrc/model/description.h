@@ -8,7 +8,7 @@
 
 typedef struct description {
     json_t *root; /* owns all strings */
-    const char *name, *precision, *content_hash, *text_layout, *head, *dit_file, *vocos_file;
+    const char *name, *precision, *content_hash, *text_layout, *backbone, *head, *dit_file, *vocos_file;
     const char *duration_file;                       /* NULL: durations are not predicted */
     const char *packed;                              /* folder; NULL: packed weights are not stored */
     const char *calibration_file, *calibrated_model; /* NULL: there is no calibration */

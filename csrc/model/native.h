@@ -3,10 +3,10 @@
  *
  *     T frames · D dim · I heads * dim_head · F feed-forward width · M mels
  *
- * native_load.c reads weights, native_text.c what a request needs once (text, reference, modulation, durations),
- * native_step.c the layers, native_euler.c one step of the flow, native_prompt.c the same where a reference's keys and
- * values are known, native_vocos.c the vocoder. Twin: ishowtts/model/{dit,vocos,duration}.py,
- * compared graph by graph in tests/unit/test_native.py. The inference thread calls; a thread pool shares
+ * native_weights.c and native_load.c read weights, native_text.c what a request needs once (text, reference,
+ * modulation, durations), native_step.c the layers, native_euler.c one step of the flow, native_prompt.c the same where
+ * a reference's keys and values are known, native_vocos.c the vocoder. Twin: ishowtts/model/{dit,unett,vocos,
+ * duration}.py, compared graph by graph in tests/unit/test_native.py. The inference thread calls; a thread pool shares
  * each graph's work. Private to model/. */
 #ifndef ISHOW_MODEL_NATIVE_H
 #define ISHOW_MODEL_NATIVE_H
@@ -29,6 +29,7 @@ typedef struct format {
 
 typedef struct block {
     matrix qkv, out, ff1, ff2;
+    matrix skip; /* [D][2 D] of the residual stream and the mirrored block's input: second half of a UNetT */
     quantiser qkv_in, ff1_in, ff2_in; /* static, of 8-bit inputs, from a calibration; scale 0: dynamic */
 } block;
 
@@ -56,10 +57,12 @@ typedef struct native {
     thread_pool *pool;
     format *formats;                   /* [depth][PRODUCTS] of the blocks' products */
     word_type attention, conv, output; /* of attention, of the position convolutions, of the output product */
-    word_type embed, vocoder;          /* of the vocoder's input, of its blocks and of the projection of x */
+    word_type embed, vocoder;          /* of the vocoder's input; of its blocks, the projection of x, and skips */
     size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens,
         speakers; /* the last `speakers` tokens name speakers */
     int mask_padding;
+    size_t unett; /* 1: a UNetT, whose rows of a branch begin with one of the time, and whose norms are root mean
+                     square; 0: a DiT, whose norms the time modulates */
     float mel_mean, mel_std;
 
     /* text encoder */
@@ -72,13 +75,14 @@ typedef struct native {
     matrix condition; /* [dim][mels + text_dim], with the bias */
     /* time */
     matrix time1, time2, guidance1, guidance2; /* guidance1 and 2: where info.guidance_max is above 0 */
-    matrix *ada;                               /* [depth + 1]: blocks, final norm */
+    matrix *ada;                               /* DiT: [depth + 1]: blocks, final norm */
     /* transformer */
     matrix input;          /* [dim][mels] */
     matrix *conv1, *conv2; /* [CONV_GROUPS] */
     block *blocks;
+    float *norms; /* UNetT: [2 depth + 1][D] gains: two of each block, that of the output */
     matrix proj_out;
-    float *cos, *sin; /* [max_frames][dim_head / 2] */
+    float *cos, *sin; /* [max_frames + unett][dim_head / 2] */
     /* vocoder */
     size_t vocos_dim, vocos_inner, n_vocos;
     matrix vocos_embed;

@@ -4,13 +4,14 @@
 
 static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *error) {
     const size_t T = row->frames, branches = row->h_uncond ? 2 : 1;
-    const stretch stretches[] = {{0, T}, {T, T}};
+    const size_t length = m->unett + T; /* of a branch */
+    const stretch stretches[] = {{m->unett, T}, {m->unett + length, T}};
     if (T < 2 || T > m->info.max_frames)
         return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes 2 to %zu.", T,
                           m->info.max_frames);
-    stepping s = {.m = m, .row = row, .frames = T, .keys = T, .branches = branches, .stretches = stretches};
-    const size_t one = native_rows(m, T), all = native_rows(m, branches * T);
-    ishow_status status = step_begin(&s, branches * T, one > all ? one : all, T, error);
+    stepping s = {.m = m, .row = row, .frames = T, .keys = length, .branches = branches, .stretches = stretches};
+    const size_t one = native_rows(m, T), all = native_rows(m, branches * length);
+    ishow_status status = step_begin(&s, branches * length, one > all ? one : all, length, error);
     if (status) return status;
     step_run(&s, T, task_input);
     thread_pool_run(m->pool, branches * (size_t)CONV_GROUPS, task_positions, &s);

@@ -6,121 +6,8 @@
 
 #include "base/base.h"
 #include "model/description.h"
-#include "model/native.h"
+#include "model/native_weights.h"
 #include "model/packed.h"
-#include "model/safetensors.h"
-
-typedef struct loader {
-    native *m;
-    tensor_file *file;
-    const char *path;
-    const char *calibrated; /* hash of the model, which a calibration must name */
-    ishow_status status;    /* of the first error */
-    ishow_error *error;
-} loader;
-
-/* Reads a tensor; NULL after any failure. The list of sizes ends with 0. */
-static float *take(loader *in, const char *name, size_t a, size_t b, size_t c) {
-    float *out = NULL;
-    const size_t shape[] = {a, b, c};
-    if (!in->status) in->status = tensor_read(in->file, name, shape, c ? 3 : b ? 2 : 1, &out, in->error);
-    return out;
-}
-
-static float *take_part(loader *in, const char *base, const char *part, size_t a, size_t b, size_t c) {
-    char name[192];
-    snprintf(name, sizeof name, "%s.%s", base, part);
-    return take(in, name, a, b, c);
-}
-
-static void pack(loader *in, matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k) {
-    if (!in->status) in->status = matrix_pack(out, type, w, bias, n, k, in->error);
-    if (in->status) return;
-    packed_give(in->m->packed, out);
-    tensor_file_report(in->file, "packing weights");
-}
-
-/* 1: the matrix was packed by an earlier process. */
-static int kept(loader *in, matrix *out, word_type type, size_t n, size_t k, int has_bias) {
-    return !in->status && packed_take(in->m->packed, out, type, n, k, has_bias);
-}
-
-/* A product of a block; takes what was read, w [n][k]. */
-static void pack_product(loader *in, matrix *out, const format *as, float *w, const float *bias, size_t n, size_t k) {
-    if (!in->status && as->bits) native_round_weights(w, n, k, as);
-    pack(in, out, as->type, w, bias, n, k);
-}
-
-static void product(loader *in, matrix *out, const format *as, const char *base, size_t n, size_t k) {
-    if (kept(in, out, as->type, n, k, 1)) return;
-    float *w = take_part(in, base, "weight", n, k, 0), *bias = take_part(in, base, "bias", n, 0, 0);
-    pack_product(in, out, as, w, bias, n, k);
-    free(w);
-    free(bias);
-}
-
-/* base.weight [n][k] and base.bias [n] */
-static void linear(loader *in, matrix *out, word_type type, const char *base, size_t n, size_t k) {
-    if (kept(in, out, type, n, k, 1)) return;
-    float *w = take_part(in, base, "weight", n, k, 0), *bias = take_part(in, base, "bias", n, 0, 0);
-    pack(in, out, type, w, bias, n, k);
-    free(w);
-    free(bias);
-}
-
-/* Transposes a convolution's weight [n][k][taps] to [n][taps][k], the memory order of a row of neighbouring frames. */
-static float *taps_first(loader *in, const float *w, size_t n, size_t k, size_t taps) {
-    float *out = in->status ? NULL : ishow_alloc(n * k * taps, sizeof *out);
-    if (!out && !in->status) in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a convolution");
-    for (size_t i = 0; out && i < n; i++)
-        for (size_t j = 0; j < k; j++)
-            for (size_t t = 0; t < taps; t++) out[(i * taps + t) * k + j] = w[(i * k + j) * taps + t];
-    return out;
-}
-
-static void convolution(loader *in, matrix *out, word_type type, const char *base, size_t n, size_t k, size_t taps) {
-    if (kept(in, out, type, n, k * taps, 1)) return;
-    float *w = take_part(in, base, "weight", n, k, taps), *bias = take_part(in, base, "bias", n, 0, 0),
-          *ordered = taps_first(in, w, n, k, taps);
-    pack(in, out, type, ordered, bias, n, k * taps);
-    free(w);
-    free(bias);
-    free(ordered);
-}
-
-/* [dim][1][7] to [7][dim] */
-static float *depthwise(loader *in, const char *base, size_t dim) {
-    float *w = take_part(in, base, "dwconv.weight", dim, 1, DW_TAPS), *out = taps_first(in, w, 1, dim, DW_TAPS);
-    free(w);
-    return out;
-}
-
-static void convnext_load(loader *in, convnext *out, word_type type, const char *base, size_t dim, size_t inner,
-                          int v2) {
-    char name[160];
-    out->dim = dim;
-    out->inner = inner;
-    out->dw = depthwise(in, base, dim);
-    out->dw_bias = take_part(in, base, "dwconv.bias", dim, 0, 0);
-    out->norm_gain = take_part(in, base, "norm.weight", dim, 0, 0);
-    out->norm_offset = take_part(in, base, "norm.bias", dim, 0, 0);
-    snprintf(name, sizeof name, "%s.pwconv1", base);
-    linear(in, &out->up, type, name, inner, dim);
-    snprintf(name, sizeof name, "%s.pwconv2", base);
-    linear(in, &out->down, type, name, dim, inner);
-    if (v2) {
-        out->grn_gamma = take_part(in, base, "grn.gamma", 1, 1, inner);
-        out->grn_beta = take_part(in, base, "grn.beta", 1, 1, inner);
-    } else {
-        out->scale = take_part(in, base, "gamma", dim, 0, 0);
-    }
-}
-
-static void *array(loader *in, size_t n, size_t size) {
-    void *out = calloc(n ? n : 1, size);
-    if (!out && !in->status) in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a model");
-    return out;
-}
 
 static void load_text(loader *in) {
     native *m = in->m;
@@ -177,16 +64,31 @@ static void load_positions(loader *in, matrix **out, const char *base) {
     free(ordered);
 }
 
+/* Names of the parts of a block, in published checkpoints. */
+static const struct part_names {
+    const char *attention, *feed_forward;
+} DIT = {"transformer_blocks.%zu.attn", "transformer_blocks.%zu.ff.ff"}, UNETT = {"layers.%zu.2", "layers.%zu.4.ff"};
+
+enum { NAME_BYTES = 96 };
+
+/* "layers.3.2.to_q" into name [NAME_BYTES]. */
+static const char *name_of(char *name, const char *part, size_t layer, const char *linear) {
+    const int n = snprintf(name, NAME_BYTES, part, layer);
+    snprintf(name + n, NAME_BYTES - (size_t)n, ".%s", linear);
+    return name;
+}
+
 static void load_block(loader *in, block *out, size_t i) {
     native *m = in->m;
-    static const char *const parts[] = {"q", "k", "v"};
-    char name[96];
+    const struct part_names *names = m->unett ? &UNETT : &DIT;
+    static const char *const parts[] = {"to_q", "to_k", "to_v"};
+    char name[NAME_BYTES];
     const size_t n = m->inner, k = m->dim;
     const format *as = m->formats + i * PRODUCTS;
     const int found = kept(in, &out->qkv, as[PRODUCT_QKV].type, 3 * n, k, 1);
     float *w = found ? NULL : array(in, 3 * n * k, sizeof *w), *bias = found ? NULL : array(in, 3 * n, sizeof *bias);
     for (size_t p = 0; !found && !in->status && p < 3; p++) {
-        snprintf(name, sizeof name, "transformer_blocks.%zu.attn.to_%s", i, parts[p]);
+        name_of(name, names->attention, i, parts[p]);
         float *one = take_part(in, name, "weight", n, k, 0), *one_bias = take_part(in, name, "bias", n, 0, 0);
         if (!in->status) {
             memcpy(w + p * n * k, one, n * k * sizeof *w);
@@ -198,14 +100,40 @@ static void load_block(loader *in, block *out, size_t i) {
     if (!found) pack_product(in, &out->qkv, &as[PRODUCT_QKV], w, bias, 3 * n, k);
     free(w);
     free(bias);
-    snprintf(name, sizeof name, "transformer_blocks.%zu.attn.to_out.0", i);
-    product(in, &out->out, &as[PRODUCT_OUT], name, m->dim, n);
-    snprintf(name, sizeof name, "transformer_blocks.%zu.ff.ff.0.0", i);
-    product(in, &out->ff1, &as[PRODUCT_FF1], name, m->ff, m->dim);
-    snprintf(name, sizeof name, "transformer_blocks.%zu.ff.ff.2", i);
-    product(in, &out->ff2, &as[PRODUCT_FF2], name, m->dim, m->ff);
-    snprintf(name, sizeof name, "transformer_blocks.%zu.attn_norm.linear", i);
-    linear(in, &m->ada[i], WORD_F32, name, 6 * m->dim, m->dim);
+    product(in, &out->out, &as[PRODUCT_OUT], name_of(name, names->attention, i, "to_out.0"), m->dim, n);
+    product(in, &out->ff1, &as[PRODUCT_FF1], name_of(name, names->feed_forward, i, "0.0"), m->ff, m->dim);
+    product(in, &out->ff2, &as[PRODUCT_FF2], name_of(name, names->feed_forward, i, "2"), m->dim, m->ff);
+}
+
+/* Adaptive norms: products with the time, one for each block and one for the output. */
+static void load_modulation(loader *in) {
+    native *m = in->m;
+    char name[NAME_BYTES];
+    m->ada = array(in, m->depth + 1, sizeof *m->ada);
+    for (size_t i = 0; !in->status && i < m->depth; i++)
+        linear(in, &m->ada[i], WORD_F32, name_of(name, "transformer_blocks.%zu", i, "attn_norm.linear"), 6 * m->dim,
+               m->dim);
+    if (!in->status) linear(in, &m->ada[m->depth], WORD_F32, "norm_out.linear", 2 * m->dim, m->dim);
+}
+
+/* Norms and skips of a UNetT. */
+static void load_unett(loader *in) {
+    native *m = in->m;
+    char name[NAME_BYTES];
+    m->norms = array(in, (2 * m->depth + 1) * m->dim, sizeof *m->norms);
+    for (size_t i = 0; !in->status && i <= 2 * m->depth; i++) {
+        const char *const of_layer = i % 2 ? "layers.%zu.3" : "layers.%zu.1";
+        float *gain = take(in, i < 2 * m->depth ? name_of(name, of_layer, i / 2, "g") : "norm_out.g", m->dim, 0, 0);
+        if (gain) memcpy(m->norms + i * m->dim, gain, m->dim * sizeof *gain);
+        free(gain);
+    }
+    for (size_t i = m->depth / 2; !in->status && i < m->depth; i++) {
+        matrix *out = &m->blocks[i].skip;
+        if (kept(in, out, m->vocoder, m->dim, 2 * m->dim, 0)) continue;
+        float *w = take(in, name_of(name, "layers.%zu.0", i, "weight"), m->dim, 2 * m->dim, 0);
+        pack(in, out, m->vocoder, w, NULL, m->dim, 2 * m->dim);
+        free(w);
+    }
 }
 
 static void load_dit(loader *in) {
@@ -220,10 +148,9 @@ static void load_dit(loader *in) {
         linear(in, &m->guidance1, WORD_F32, "guidance_embed.time_mlp.0", m->dim, TIME_WIDTH);
         linear(in, &m->guidance2, WORD_F32, "guidance_embed.time_mlp.2", m->dim, m->dim);
     }
-    m->ada = array(in, m->depth + 1, sizeof *m->ada);
     m->blocks = array(in, m->depth, sizeof *m->blocks);
     for (size_t i = 0; !in->status && i < m->depth; i++) load_block(in, &m->blocks[i], i);
-    if (!in->status) linear(in, &m->ada[m->depth], WORD_F32, "norm_out.linear", 2 * m->dim, m->dim);
+    m->unett ? load_unett(in) : load_modulation(in);
     linear(in, &m->proj_out, m->output, "proj_out", m->mels, m->dim);
 }
 
@@ -271,9 +198,9 @@ static void load_durations(loader *in) {
 
 /* The quantiser of a linear's input, from a calibration. The peaks of its channels are informative only, but their
  * number must match. */
-static quantiser input_quantiser(loader *in, size_t layer, const char *linear, size_t width) {
-    char name[96];
-    snprintf(name, sizeof name, "transformer_blocks.%zu.%s", layer, linear);
+static quantiser input_quantiser(loader *in, const char *part, size_t layer, const char *linear, size_t width) {
+    char name[NAME_BYTES];
+    name_of(name, part, layer, linear);
     float *scale = take_part(in, name, "input_scale", 1, 0, 0), *shift = take_part(in, name, "input_shift", 1, 0, 0),
           *peaks = take_part(in, name, "input_peaks", width, 0, 0);
     const quantiser found =
@@ -289,6 +216,7 @@ static quantiser input_quantiser(loader *in, size_t layer, const char *linear, s
 
 static void load_calibration(loader *in) {
     native *m = in->m;
+    const struct part_names *names = m->unett ? &UNETT : &DIT;
     const char *model = tensor_metadata(in->file, "model");
     if (!model || strcmp(model, in->calibrated)) {
         in->status = ishow_fail(
@@ -298,9 +226,9 @@ static void load_calibration(loader *in) {
     }
     for (size_t i = 0; !in->status && i < m->depth; i++) {
         block *b = &m->blocks[i];
-        b->qkv_in = input_quantiser(in, i, "attn.to_q", m->dim);
-        b->ff1_in = input_quantiser(in, i, "ff.ff.0.0", m->dim);
-        b->ff2_in = input_quantiser(in, i, "ff.ff.2", m->ff);
+        b->qkv_in = input_quantiser(in, names->attention, i, "to_q", m->dim);
+        b->ff1_in = input_quantiser(in, names->feed_forward, i, "0.0", m->dim);
+        b->ff2_in = input_quantiser(in, names->feed_forward, i, "2", m->ff);
     }
 }
 
@@ -316,7 +244,7 @@ static void load_file(loader *in, const char *path, void (*load)(loader *in)) {
 /* Tables of angles t / 10000^(2 i / width) for positions. A row of text positions has cosines, then sines. */
 static void load_tables(loader *in) {
     native *m = in->m;
-    const size_t frames = m->info.max_frames, half = m->dim_head / 2, text_half = m->text_dim / 2;
+    const size_t frames = m->info.max_frames + m->unett, half = m->dim_head / 2, text_half = m->text_dim / 2;
     m->cos = ishow_alloc(frames * half, sizeof *m->cos);
     m->sin = ishow_alloc(frames * half, sizeof *m->sin);
     m->positions = ishow_alloc(frames * m->text_dim, sizeof *m->positions);
@@ -344,9 +272,12 @@ static ishow_status check_sizes(const native *m, ishow_error *error) {
         fault = "sizes must be positive";
     else if (m->dim_head % PANEL || m->dim_head > 256 || m->rope_heads > m->heads)
         fault = "the width of a head must be a multiple of 16 up to 256";
+    else if (m->unett && m->depth % 2)
+        fault = "the depth of a U-Net must be even";
     else if (m->dim % CONV_GROUPS || m->text_dim % 2 || m->mels % 2)
         fault = "dim must divide by 16, text_dim and n_mels by 2";
-    else if (m->ff > KERNEL_WIDTH || m->dim > KERNEL_WIDTH || m->inner > KERNEL_WIDTH || m->vocos_inner > KERNEL_WIDTH)
+    else if (m->ff > KERNEL_WIDTH || 2 * m->dim > KERNEL_WIDTH || m->inner > KERNEL_WIDTH ||
+             m->vocos_inner > KERNEL_WIDTH)
         fault = "a layer is wider than the kernels take";
     else if (m->info.n_fft < 16 || m->info.n_fft % 2)
         fault = "n_fft must be even";
@@ -370,7 +301,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     m->ff = (size_t)(d.dim * d.ff_mult);
     m->inner = m->heads * m->dim_head, m->text_dim = (size_t)d.text_dim, m->n_text = (size_t)d.conv_layers,
     m->n_tokens = (size_t)d.text_num_embeds + 1, m->rope_heads = (size_t)d.rope_heads, m->speakers = (size_t)d.speakers,
-    m->mask_padding = d.text_mask_padding;
+    m->mask_padding = d.text_mask_padding, m->unett = !strcmp(d.backbone, "unett");
     m->mels = (size_t)d.n_mels, m->mel_mean = (float)d.mel_mean, m->mel_std = (float)d.mel_std;
     m->vocos_dim = (size_t)d.vocos_dim, m->vocos_inner = (size_t)d.vocos_inner, m->n_vocos = (size_t)d.vocos_layers;
     m->source_filter = !strcmp(d.head, "source_filter");
@@ -391,7 +322,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->mel_mean = m->mel_mean;
     info->mel_std = m->mel_std;
     info->dim = (int)d.dim;
-    info->mod_width = (int)((6 * d.depth + 2) * d.dim);
+    info->mod_width = (int)(m->unett ? d.dim : (6 * d.depth + 2) * d.dim);
     info->predicts_durations = d.duration_file != NULL;
     info->max_frames = (size_t)d.max_frames;
     info->nfe = (int)d.nfe;
@@ -457,8 +388,9 @@ void native_unload(native *m) {
     native_source_free(m->source);
     for (size_t i = 0; m->ada && i <= m->depth; i++) matrix_free(&m->ada[i]);
     for (size_t i = 0; m->blocks && i < m->depth; i++) {
-        matrix *all[] = {&m->blocks[i].qkv, &m->blocks[i].out, &m->blocks[i].ff1, &m->blocks[i].ff2};
-        for (size_t k = 0; k < 4; k++) matrix_free(all[k]);
+        block *b = &m->blocks[i];
+        matrix *all[] = {&b->qkv, &b->out, &b->ff1, &b->ff2, &b->skip};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) matrix_free(all[k]);
     }
     for (size_t g = 0; g < CONV_GROUPS; g++) {
         if (m->conv1) matrix_free(&m->conv1[g]);
@@ -477,6 +409,7 @@ void native_unload(native *m) {
                      m->positions,
                      m->text,
                      m->ada,
+                     m->norms,
                      m->conv1,
                      m->conv2,
                      m->blocks,

@@ -1,4 +1,4 @@
-/* The layers of the DiT, for both guidance branches in one pass over 2 T rows; without guidance over T.
+/* The layers of a DiT or a UNetT, for both guidance branches in one pass over 2 T rows; without guidance over T.
  *
  * Everything between two attentions is independent for each row, so one task takes a block of rows through all of it:
  * output product, feed-forward and the next layer's queries, keys and values, whose activations never leave the cache.
@@ -8,7 +8,12 @@
 #include "base/base.h"
 #include "model/native_step.h"
 
-static const float EPS = 1e-6f;
+static const float EPS = 1e-6f, RMS_EPS = 1e-24f;
+
+float *frame_of(const stepping *s, size_t branch, size_t frame) {
+    const size_t before = s->m->unett;
+    return s->x + (branch * (before + s->frames) + before + frame) * s->m->dim;
+}
 
 /* x W + h, for a block of frames; the branches share the product. */
 void task_input(void *self, size_t i, int thread) {
@@ -23,7 +28,7 @@ void task_input(void *self, size_t i, int thread) {
     m->k->product(&x, n, &m->input, PRODUCT_STORE, NULL, y, dim);
     for (size_t b = 0; b < s->branches; b++) {
         const float *h = (b ? s->row->h_uncond : s->row->h_cond) + first * dim;
-        float *to = s->x + (b * s->frames + first) * dim;
+        float *to = frame_of(s, b, first);
         for (size_t k = 0; k < n * dim; k++) to[k] = h[k] + y[k];
     }
 }
@@ -54,13 +59,51 @@ static const float *modulation(const stepping *s, size_t layer, size_t which) {
     return s->row->mod + (6 * layer + which) * s->m->dim;
 }
 
+/* One of the norms of all layers, two for each and the last: n rows of x to out. */
+static void norm_rows(const stepping *s, size_t which, const float *x, size_t n, float *out, size_t stride) {
+    const size_t dim = s->m->dim, last = which == 2 * s->m->depth;
+    const float *gain = s->gains + which * dim;
+    if (s->m->unett)
+        s->m->k->rms_norm(x, dim, n, dim, RMS_EPS, gain, out, stride);
+    else
+        s->m->k->norm(x, dim, n, dim, EPS, gain, s->row->mod + (3 * which + last) * dim, out, stride);
+}
+
+/* x += y W, times the gate of a DiT. */
+static void add_product(const stepping *s, const operand *y, size_t n, const matrix *w, size_t gate, float *x) {
+    if (s->m->unett)
+        s->m->k->product(y, n, w, PRODUCT_ADD, NULL, x, s->m->dim);
+    else
+        s->m->k->product(y, n, w, PRODUCT_GATED, modulation(s, s->layer, gate), x, s->m->dim);
+}
+
+/* Keeps the input of a block of a UNetT, or joins it with that of the mirrored block. */
+static void skip(const stepping *s, size_t layer, size_t first, size_t n, char *memory) {
+    const native *m = s->m;
+    const size_t dim = m->dim, half = m->depth / 2, wide = pitch(2 * dim);
+    float *x = s->x + first * dim, *rows = (float *)(void *)memory;
+    if (layer < half) {
+        memcpy(s->skips + (layer * s->rows + first) * dim, x, n * dim * sizeof *x);
+        return;
+    }
+    const float *other = s->skips + ((m->depth - 1 - layer) * s->rows + first) * dim;
+    for (size_t r = 0; r < n; r++) {
+        memcpy(rows + r * wide, x + r * dim, dim * sizeof *x);
+        memcpy(rows + r * wide + dim, other + r * dim, dim * sizeof *x);
+    }
+    memory += (n * wide * sizeof *rows + 63) / 64 * 64;
+    const matrix *w = &m->blocks[layer].skip;
+    const operand both = native_operand(m, w->type, rows, wide, n, 2 * dim, NULL, NULL, &memory);
+    m->k->product(&both, n, w, PRODUCT_STORE, NULL, x, dim);
+}
+
 static void queries(const stepping *s, size_t layer, size_t first, size_t n, char *memory) {
     const native *m = s->m;
     const size_t dim = m->dim, inner = m->inner;
+    if (m->unett) skip(s, layer, first, n, memory);
     float *normal = (float *)(void *)memory;
     memory += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
-    m->k->norm(s->x + first * dim, dim, n, dim, EPS, s->gains + 2 * layer * dim, modulation(s, layer, 0), normal,
-               pitch(dim));
+    norm_rows(s, 2 * layer, s->x + first * dim, n, normal, pitch(dim));
     const operand x = native_operand(m, m->blocks[layer].qkv.type, normal, pitch(dim), n, dim, &m->blocks[layer].qkv_in,
                                      NULL, &memory);
     m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * 3 * inner, 3 * inner);
@@ -75,7 +118,8 @@ static void task_attention(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
     const size_t branch = i / m->heads, head = i % m->heads, inner = m->inner;
-    const float *q = s->qkv + branch * s->frames * 3 * inner + head * m->dim_head;
+    const size_t before = branch * (m->unett + s->frames);
+    const float *q = s->qkv + before * 3 * inner + head * m->dim_head;
     const size_t words_k = keys_words(m->k, m->attention, s->n_known, m->dim_head),
                  words_v = values_words(m->k, m->attention, s->n_known, m->dim_head);
     uint32_t *known = s->known ? s->known + (s->layer * m->heads + head) * (words_k + words_v) : NULL;
@@ -88,7 +132,7 @@ static void task_attention(void *self, size_t i, int thread) {
                          .cos = head < m->rope_heads ? m->cos : NULL,
                          .sin = m->sin,
                          .type = m->attention,
-                         .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head,
+                         .out = s->attended + before * pitch(inner) + head * m->dim_head,
                          .out_stride = pitch(inner),
                          .workspace = m->workspaces[thread].data,
                          .at = s->at,
@@ -110,13 +154,13 @@ static void task_rest(void *self, size_t i, int thread) {
     float *attended = s->attended + first * pitch(m->inner);
     const operand heads =
         native_operand(m, b->out.type, attended, pitch(m->inner), n, m->inner, NULL, attended, &words);
-    m->k->product(&heads, n, &b->out, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
+    add_product(s, &heads, n, &b->out, 2, x);
     if (b->out.type == WORD_S8) { /* the quantisation error of this input, times the same weights: it is the most
                                    sensitive input for its cost */
         matrix again = b->out;
         again.bias = NULL;
         const operand left = native_operand(m, WORD_S8, attended, pitch(m->inner), n, m->inner, NULL, NULL, &words);
-        m->k->product(&left, n, &again, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
+        add_product(s, &left, n, &again, 2, x);
     }
 
     words = memory;
@@ -124,14 +168,13 @@ static void task_rest(void *self, size_t i, int thread) {
     words += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
     float *hidden = (float *)(void *)words;
     words += (n * pitch(m->ff) * sizeof *hidden + 63) / 64 * 64;
-    m->k->norm(x, dim, n, dim, EPS, s->gains + (2 * s->layer + 1) * dim, modulation(s, s->layer, 3), normal,
-               pitch(dim));
+    norm_rows(s, 2 * s->layer + 1, x, n, normal, pitch(dim));
     char *const free_words = words;
     const operand wide = native_operand(m, b->ff1.type, normal, pitch(dim), n, dim, &b->ff1_in, NULL, &words);
     m->k->product(&wide, n, &b->ff1, PRODUCT_GELU_TANH, NULL, hidden, pitch(m->ff));
     words = free_words;
     const operand back = native_operand(m, b->ff2.type, hidden, pitch(m->ff), n, m->ff, &b->ff2_in, NULL, &words);
-    m->k->product(&back, n, &b->ff2, PRODUCT_GATED, modulation(s, s->layer, 5), x, dim);
+    add_product(s, &back, n, &b->ff2, 5, x);
     if (s->layer + 1 < m->depth) queries(s, s->layer + 1, first, n, memory);
 }
 
@@ -142,15 +185,13 @@ void task_output(void *self, size_t i, int thread) {
     const size_t first = i * s->block, n = block_rows(first, s->block, s->frames), dim = m->dim;
     char *memory = m->workspaces[thread].data;
     float *v[2];
-    const float *shift = s->row->mod + (6 * m->depth + 1) * dim;
     for (size_t b = 0; b < s->branches; b++) {
         v[b] = (float *)(void *)memory;
         memory += (n * m->mels * sizeof(float) + 63) / 64 * 64;
         char *words = memory;
         float *normal = (float *)(void *)words;
         words += (n * dim * sizeof *normal + 63) / 64 * 64;
-        m->k->norm(s->x + (b * s->frames + first) * dim, dim, n, dim, EPS, s->gains + 2 * m->depth * dim, shift, normal,
-                   dim);
+        norm_rows(s, 2 * m->depth, frame_of(s, b, first), n, normal, dim);
         const operand x = native_operand(m, m->output, normal, dim, n, dim, NULL, NULL, &words);
         m->k->product(&x, n, &m->proj_out, PRODUCT_STORE, NULL, v[b], m->mels);
     }
@@ -177,8 +218,10 @@ static size_t workspace_bytes(const native *m, size_t frames, size_t block) {
     const size_t width = dim / CONV_GROUPS,
                  positions = sizeof(float) * ((frames + 2 * half) * left_words(m->k, m->conv, width) + frames * width);
     const size_t head = attention_workspace(frames, m->dim_head);
+    const size_t joined =
+        m->unett ? block * pitch(2 * dim) * sizeof(float) + operand_bytes(m, m->vocoder, block, 2 * dim) : 0;
     size_t most = rest + slack;
-    const size_t all[] = {output + slack, input + slack, positions + slack, head + slack};
+    const size_t all[] = {output + slack, input + slack, positions + slack, head + slack, joined + slack};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i] > most) most = all[i];
     return most;
@@ -191,15 +234,18 @@ ishow_status step_begin(stepping *s, size_t rows, size_t block, size_t longest, 
     s->x = workspace_floats(&m->a, rows * dim);
     s->qkv = workspace_floats(&m->b, rows * 3 * m->inner);
     s->attended = workspace_floats(&m->c, rows * pitch(m->inner));
-    s->gains = workspace_floats(&m->d, (2 * m->depth + 1) * dim);
-    if (!s->x || !s->qkv || !s->attended || !s->gains || !native_workspaces(m, workspace_bytes(m, longest, block)))
+    float *of_row = workspace_floats(&m->d, m->unett ? m->depth / 2 * rows * dim : (2 * m->depth + 1) * dim);
+    if (!s->x || !s->qkv || !s->attended || !of_row || !native_workspaces(m, workspace_bytes(m, longest, block)))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", longest);
+    s->gains = m->unett ? m->norms : of_row;
+    s->skips = of_row;
+    if (m->unett) return ISHOW_OK;
     for (size_t layer = 0; layer < m->depth; layer++)
         for (size_t k = 0; k < dim; k++) {
-            s->gains[2 * layer * dim + k] = 1.0f + modulation(s, layer, 1)[k];
-            s->gains[(2 * layer + 1) * dim + k] = 1.0f + modulation(s, layer, 4)[k];
+            of_row[2 * layer * dim + k] = 1.0f + modulation(s, layer, 1)[k];
+            of_row[(2 * layer + 1) * dim + k] = 1.0f + modulation(s, layer, 4)[k];
         }
-    for (size_t k = 0; k < dim; k++) s->gains[2 * m->depth * dim + k] = 1.0f + s->row->mod[6 * m->depth * dim + k];
+    for (size_t k = 0; k < dim; k++) of_row[2 * m->depth * dim + k] = 1.0f + s->row->mod[6 * m->depth * dim + k];
     return ISHOW_OK;
 }
 
@@ -209,6 +255,9 @@ void step_run(stepping *s, size_t rows, void (*task)(void *self, size_t i, int t
 }
 
 void step_layers(stepping *s) {
+    const size_t dim = s->m->dim;
+    for (size_t b = 0; s->m->unett && b < s->branches; b++)
+        memcpy(frame_of(s, b, 0) - dim, s->row->mod, dim * sizeof *s->x);
     step_run(s, s->rows, task_queries);
     for (s->layer = 0; s->layer < s->m->depth; s->layer++) {
         thread_pool_run(s->m->pool, s->branches * s->m->heads, task_attention, s);

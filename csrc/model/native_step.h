@@ -12,26 +12,29 @@ typedef struct stretch {
 typedef struct stepping {
     native *m;
     const ishow_step_row *row;
-    size_t frames, branches, rows, block; /* of a branch, 1 or 2, branches * frames, rows of a task */
-    size_t keys;                          /* frames that each row attends to */
+    size_t frames, branches, rows, block; /* of a branch, 1 or 2, branches * (frames + unett), rows of a task */
+    size_t keys;                          /* rows of a branch that each row attends to */
     size_t layer;
     float *x;                 /* [rows][D] residual stream */
     float *qkv;               /* [rows][3 I] */
     float *attended;          /* [rows][I] */
-    float *gains;             /* [2 depth + 1][D]: 1 + scale of each norm */
+    const float *gains;       /* [2 depth + 1][D] of the norms; DiT: 1 + scale */
+    float *skips;             /* UNetT: [depth / 2][rows][D] inputs of the first blocks */
     const stretch *stretches; /* of the position convolutions */
-    uint32_t *known;          /* [depth][heads] keys and values of n_known frames: read with `at`, else written; NULL:
-                                 neither */
+    uint32_t *known;          /* [depth][heads] keys and values of n_known positions: read with `at`, else written;
+                                 NULL: neither */
     size_t n_known;
-    const uint32_t *at; /* [rows] frame of each row, of one branch; NULL: row f is frame f */
+    const uint32_t *at; /* [rows] position of each row, of one branch; NULL: row r is at r */
 } stepping;
 
+/* The row in x of a frame. */
+float *frame_of(const stepping *s, size_t branch, size_t frame);
 /* Takes the memory of a step of s->row for `rows` rows in x, tasks of at most `block` rows, and at most `longest`
- * frames in one stretch or attention. */
+ * rows in one stretch or attention. */
 ishow_status step_begin(stepping *s, size_t rows, size_t block, size_t longest, ishow_error *error);
 /* Runs a task for all blocks of `rows` rows, and sets s->block. */
 void step_run(stepping *s, size_t rows, void (*task)(void *self, size_t i, int thread));
-/* All layers, on x as it is after the position convolutions. */
+/* All layers, on the frames in x as they are after the position convolutions. */
 void step_layers(stepping *s);
 /* Tasks, for step_run: the input projection to x, and the output with the step itself, both over `frames`. */
 void task_input(void *self, size_t i, int thread);

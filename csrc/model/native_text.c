@@ -241,7 +241,7 @@ ishow_status native_modulate(void *self, const float *t, const float *guidance, 
                              ishow_error *error) {
     native *m = self;
     if (!n) return ishow_fail(error, ISHOW_EINVAL, "", "no times were given");
-    float *time = workspace_floats(&m->c, n * m->dim),
+    float *time = m->unett ? mod : workspace_floats(&m->c, n * m->dim),
           *more = m->info.guidance_max > 0 ? workspace_floats(&m->d, n * m->dim) : NULL;
     if (!time || (m->info.guidance_max > 0 && !more))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu times", n);
@@ -251,8 +251,9 @@ ishow_status native_modulate(void *self, const float *t, const float *guidance, 
     for (size_t r = 0; r < n; r++)
         for (size_t k = r * m->dim; k < (r + 1) * m->dim; k++) {
             if (more && guidance[r] > 0) time[k] += more[k];
-            time[k] /= 1.0f + expf(-time[k]); /* every adaptive norm begins with SiLU */
+            if (!m->unett) time[k] /= 1.0f + expf(-time[k]); /* every adaptive norm begins with SiLU */
         }
+    if (m->unett) return ISHOW_OK;
     timing run = {.m = m, .time = time, .mod = mod, .n = n};
     thread_pool_run(m->pool, m->depth + 1, task_modulation, &run);
     return ISHOW_OK;

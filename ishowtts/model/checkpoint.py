@@ -22,9 +22,14 @@ from ishowtts.errors import ModelError
 from .config import ModelConfig
 from .dit import DiT
 from .duration import DurationPredictor
+from .flow_network import FlowNetwork
 from .source import ModelSource, resolve
 from .tensor_names import RECOMPUTED, WRAPPERS, is_bookkeeping, plain_name
+from .unett import UNetT
 from .vocos import Vocos
+
+BACKBONES: dict[str, type[FlowNetwork]] = {"dit": DiT, "unett": UNetT}
+"""The flow transformers by `DiTConfig.backbone`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class LoadedModel:
     """Networks with their weights, in fp32, evaluation mode and without gradients; `vocab`: symbols, first id 0."""
 
     config: ModelConfig
-    dit: DiT
+    dit: FlowNetwork
     vocos: Vocos
     duration: DurationPredictor | None
     vocab: tuple[str, ...]
@@ -64,7 +69,7 @@ def load_model(reference: str | Path | ModelSource, vocoder: str | Path | None =
     config = source.config
     duration = None
     with _WithoutInitialising():
-        dit = DiT(config.dit, config.mel.n_mels)
+        dit = BACKBONES[config.dit.backbone](config.dit, config.mel.n_mels)
         vocos = Vocos(config.vocos, config.mel)
         if config.duration is not None and source.duration is not None:
             duration = DurationPredictor(config.duration, config.dit.text_num_embeds, config.dit.speakers)
@@ -133,7 +138,7 @@ def assign(module: nn.Module, state: Mapping[str, Tensor], where: Path) -> None:
 def save_model(
     folder: str | Path,
     config: ModelConfig,
-    dit: DiT,
+    dit: FlowNetwork,
     vocos: Vocos,
     duration: DurationPredictor | None,
     vocab: tuple[str, ...] | list[str],

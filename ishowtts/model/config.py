@@ -26,6 +26,8 @@ GUIDANCE_UNIT = 10.0
 VocoderHead = Literal["spectrum", "source_filter"]
 TextLayout = Literal["padded", "average", "aligned"]
 TextFrontend = Literal["phones", "pinyin"]
+Backbone = Literal["dit", "unett"]
+"""Kinds of flow transformers: of F5-TTS (dit.py), of E2 TTS (unett.py)."""
 Solver = Literal["euler", "midpoint"]
 """Solvers of the flow's differential equation, named as in csrc/flow/path.c."""
 T = TypeVar("T")
@@ -52,7 +54,7 @@ class MelConfig:
 
 @dataclass(frozen=True)
 class DiTConfig:
-    """The flow transformer.
+    """The flow transformer; `backbone`: its kind.
 
     `dim`, `depth`, `heads`, `dim_head`: width, number of blocks, attention heads and their width. `ff_mult`: width of
     the feed-forward part over `dim`. `text_dim`, `conv_layers`: width and number of ConvNeXt blocks of the text
@@ -81,6 +83,7 @@ class DiTConfig:
     long_skip_connection: bool = False
     guidance_max: float = 0.0
     speakers: int = 0
+    backbone: Backbone = "dit"
 
     def __post_init__(self) -> None:
         _positive(self, "dim", "depth", "heads", "dim_head", "ff_mult", "text_dim", "text_num_embeds")
@@ -92,6 +95,8 @@ class DiTConfig:
             raise ModelError(f"DiTConfig.text_layout {self.text_layout!r} needs text_mask_padding")
         if self.pe_attn_head is not None and not 0 < self.pe_attn_head <= self.heads:
             raise ModelError("DiTConfig.pe_attn_head must lie in 1..heads")
+        if self.backbone == "unett" and (self.depth % 2 or self.long_skip_connection):
+            raise ModelError("DiTConfig.backbone unett needs an even depth and no long_skip_connection")
         if not 0 <= self.speakers < self.text_num_embeds:
             raise ModelError("DiTConfig.speakers must be from 0 to text_num_embeds - 1")
         if self.speakers and self.text_layout != "aligned":
@@ -106,7 +111,12 @@ class DiTConfig:
 
     @property
     def modulation(self) -> int:
-        """Width M of a modulation row: six vectors [dim] for each block, then scale and shift of the final norm."""
+        """Width M of a modulation row: six vectors [dim] for each block, then scale and shift of the final norm.
+
+        Of the backbone unett: [dim], the embedding of the time.
+        """
+        if self.backbone == "unett":
+            return self.dim
         return (6 * self.depth + 2) * self.dim
 
 
@@ -238,11 +248,14 @@ def _value(hint: Any, value: Any, where: str) -> Any:
 _BASE: dict[str, Any] = {"dim": 1024, "depth": 22, "heads": 16}
 _SMALL: dict[str, Any] = {"dim": 768, "depth": 18, "heads": 12}
 _V0: dict[str, Any] = {"text_mask_padding": False, "pe_attn_head": 1}
+_E2: dict[str, Any] = {**_V0, "backbone": "unett", "ff_mult": 4, "text_dim": 100, "conv_layers": 0}
 
 PRESETS: dict[str, ModelConfig] = {
     "F5TTS_v1_Base": ModelConfig("F5TTS_v1_Base", DiTConfig(**_BASE)),
     "F5TTS_Base": ModelConfig("F5TTS_Base", DiTConfig(**_BASE, **_V0)),
     "F5TTS_v1_Small": ModelConfig("F5TTS_v1_Small", DiTConfig(**_SMALL)),
     "F5TTS_Small": ModelConfig("F5TTS_Small", DiTConfig(**_SMALL, **_V0)),
+    "E2TTS_Base": ModelConfig("E2TTS_Base", DiTConfig(**{**_BASE, "depth": 24}, **_E2)),
+    "E2TTS_Small": ModelConfig("E2TTS_Small", DiTConfig(**{**_SMALL, "depth": 20}, **_E2)),
 }
 """Published architectures by name; `source.resolve` sets `text_num_embeds` to the size of the vocabulary."""

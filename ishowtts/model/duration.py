@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import DurationConfig
-from .dit import speaker_vectors
+from .flow_network import speaker_vectors
 
 
 class DurationBlock(nn.Module):

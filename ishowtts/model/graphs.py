@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from .checkpoint import LoadedModel
 from .config import MelConfig
-from .dit import DiT
 from .duration import DurationPredictor
+from .flow_network import FlowNetwork
 from .vocos import Vocos
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -27,7 +27,7 @@ HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 class Encode(nn.Module):
     """Encodes text and reference of one row, for the conditional and the unconditional branch."""
 
-    def __init__(self, dit: DiT, mel: MelConfig) -> None:
+    def __init__(self, dit: FlowNetwork, mel: MelConfig) -> None:
         super().__init__()
         self.dit, self.mean, self.std = dit, mel.mean, mel.std
 
@@ -54,7 +54,7 @@ class Encode(nn.Module):
 class Modulate(nn.Module):
     """The modulation of times, and of guidance strengths where the network is guidance-conditioned."""
 
-    def __init__(self, dit: DiT) -> None:
+    def __init__(self, dit: FlowNetwork) -> None:
         super().__init__()
         self.dit = dit
 
@@ -66,7 +66,7 @@ class Modulate(nn.Module):
 class Step(nn.Module):
     """One Euler step of a batch, with classifier-free guidance."""
 
-    def __init__(self, dit: DiT) -> None:
+    def __init__(self, dit: FlowNetwork) -> None:
         super().__init__()
         self.dit = dit
 
@@ -135,11 +135,10 @@ def build(model: LoadedModel, precision: str = "fp32") -> dict[str, nn.Module]:
     return {name: graph.eval().requires_grad_(False) for name, graph in graphs.items()}
 
 
-def _half_dit(dit: DiT, dtype: torch.dtype) -> DiT:
-    """A copy whose blocks have 16 bits; modules of text, time and modulation are shared with `dit` and fp32."""
-    shared: list[nn.Module] = [dit.text_embed, dit.time_embed, dit.rotary_embed, dit.norm_out]
+def _half_dit(dit: FlowNetwork, dtype: torch.dtype) -> FlowNetwork:
+    """A copy whose blocks have 16 bits; modules of text, time and norms are shared with `dit` and fp32."""
+    shared: list[nn.Module] = [dit.text_embed, dit.time_embed, dit.rotary_embed, *dit.norms]
     shared += [dit.guidance_embed] if dit.guidance_embed is not None else []
-    shared += [block.attn_norm for block in dit.blocks]
     out = copy.deepcopy(dit, {id(module): module for module in shared})
     keep = {id(p) for module in shared for p in module.parameters()}
     for parameter in out.parameters():

@@ -50,7 +50,7 @@ def native_json(source: ModelSource, precision: str) -> str:
     weights cannot be read; MissingPackage: a
     weight file must be converted first, which needs torch.
     """
-    source = for_native(source)
+    files = for_native(source)
     config: ModelConfig = source.config
     dit = dataclasses.asdict(config.dit)
     dit["rope_heads"] = config.dit.heads if config.dit.pe_attn_head is None else config.dit.pe_attn_head
@@ -74,7 +74,7 @@ def native_json(source: ModelSource, precision: str) -> str:
         "mel": {"mean": float(config.mel.mean), "std": float(config.mel.std)},
         "vocos": dataclasses.asdict(config.vocos),
         "duration": duration,
-        "dit_file": str(source.dit),
-        "vocos_file": str(source.vocos),
-        "packed": str(cache_dir() / "packed") if source.dit.stat().st_size >= PACKED_BYTES else None,
+        "dit_file": str(files.dit),
+        "vocos_file": str(files.vocos),
+        "packed": str(cache_dir() / "packed") if files.dit.stat().st_size >= PACKED_BYTES else None,
     })  # fmt: skip

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .config import Solver
-from .dit import DiT
+from .flow_network import FlowNetwork
 
 Grid = Literal["epss", "uniform"]
 
@@ -53,7 +53,7 @@ def average_index(tokens: int, frames: int, device: torch.device | str | None = 
 
 @torch.no_grad()
 def sample(
-    dit: DiT,
+    dit: FlowNetwork,
     cond: Tensor,
     tokens: Tensor,
     ref_frames: Sequence[int],
@@ -78,8 +78,8 @@ def sample(
 
     cond [B,Tc,mel]: standardised log-mel of the reference. tokens [B,S] int64: ids + 1, 0 for filler. ref_frames,
     frames: frames of the reference and of the whole row, for each row; T is the longest row. noise [B,T,mel]: x at
-    t = 0, on whose device everything is computed. index, phase [B,T]: as in `DiT.spread` (average layout: computed here
-    if None).
+    t = 0, on whose device everything is computed. index, phase [B,T]: as in `FlowNetwork.spread` (average layout:
+    computed here if None).
 
     times [steps + 1]: from 0 to 1; None: `time_grid(nfe, sway, grid)`.
 

@@ -29,19 +29,17 @@ from ishowtts.folders import cache_dir
 
 from .config import PRESETS, ModelConfig, VocosConfig
 
-MODEL_REPOSITORY = "SWivid/F5-TTS"
 CALIBRATION_SUFFIX = ".int8.safetensors"
 """The suffix of calibration files beside the weights (calibration.py)."""
 VOCODER_REPOSITORY = "charactr/vocos-mel-24khz"
 VOCODER_FILES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pt", "pytorch_model.pth")
 CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 CHECKPOINTS = {
-    "F5TTS_v1_Base": "F5TTS_v1_Base/model_1250000.safetensors",
-    "F5TTS_Base": "F5TTS_Base/model_1200000.safetensors",
+    "F5TTS_v1_Base": ("SWivid/F5-TTS", "F5TTS_v1_Base/model_1250000.safetensors"),
+    "F5TTS_Base": ("SWivid/F5-TTS", "F5TTS_Base/model_1200000.safetensors"),
+    "E2TTS_Base": ("SWivid/E2-TTS", "E2TTS_Base/model_1200000.safetensors"),
 }
-"""Published checkpoints in MODEL_REPOSITORY; those of the Small architectures were not published."""
-UNSUPPORTED = ("E2TTS_Base", "E2TTS_Small")
-"""Published names of E2 TTS, a transformer with U-Net connections (UNetT) that nothing here computes."""
+"""Repository and path of published checkpoints; those of the Small architectures were not published."""
 
 HUB_PLACE = re.compile(r"([^/@#]+/[^/@#]+)(?:@([^/@#]+))?/([^#]+)(?:#sha256=([0-9A-Fa-f]{64}))?")
 
@@ -81,7 +79,6 @@ def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSo
     """
     text = str(reference)
     name, separator, place = text.partition("=")
-    _check_architecture(name, *Path(text).parts)
     if separator and name in PRESETS:
         preset: str | None = name
     else:
@@ -95,7 +92,7 @@ def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSo
                 status="ENOTFOUND",
                 field="model",
             )
-        return _published(_hub(MODEL_REPOSITORY, CHECKPOINTS[place]), place, vocoder)
+        return _published(_hub(*CHECKPOINTS[place]), place, vocoder)
     elif place.startswith("hf://"):
         parsed = HUB_PLACE.fullmatch(place[5:])
         if not parsed:
@@ -138,17 +135,6 @@ def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSo
             field="model",
         )
     return _published(found[0], preset, vocoder)
-
-
-def _check_architecture(*parts: str) -> None:
-    """Refuse the architectures of E2 TTS by the names that a reference or a path holds. ModelError."""
-    if found := next((part for part in parts if part in UNSUPPORTED), None):
-        raise ModelError(
-            f"{found} is E2 TTS, a U-Net transformer, which is not supported: give an F5-TTS checkpoint "
-            f"({', '.join(PRESETS)}).",
-            status="EINVAL",
-            field="model",
-        )
 
 
 def _native(folder: Path, vocoder: str | Path | None) -> ModelSource:

@@ -339,6 +339,15 @@ static void norms_and_depthwise_convolutions(void **state) {
                 assert_true(fabs(((double)x[r * DIM + i] - mean) / sqrt(var + 1e-6) * (double)gain[i] +
                                  (double)offset[i] - (double)out[r * DIM + i]) < 1e-5);
         }
+        memset(x, 0, DIM * sizeof *x);
+        k->rms_norm(x, DIM, ROWS, DIM, 1e-24f, gain, out, DIM);
+        for (int r = 0; r < ROWS; r++) {
+            double squares = 0;
+            for (int i = 0; i < DIM; i++) squares += (double)x[r * DIM + i] * (double)x[r * DIM + i] / DIM;
+            for (int i = 0; i < DIM; i++)
+                assert_true(fabs((double)x[r * DIM + i] / sqrt(squares + 1e-24) * (double)gain[i] -
+                                 (double)out[r * DIM + i]) < 1e-5);
+        }
         k->depthwise(x, ROWS, 2, ROWS - 2, DIM, w, TAPS, offset, out);
         for (int r = 2; r < ROWS; r++)
             for (int i = 0; i < DIM; i++) {

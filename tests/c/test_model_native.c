@@ -181,8 +181,9 @@ static ishow_status open_model(ishow_backend *out, const char *precision, ishow_
         "\"nfe\": 0, \"chunk_frames\": 0, \"guidance_max\": 0}",
         precision, N_FFT, MELS);
     snprintf(dit, sizeof dit,
-             "{\"dim\": %d, \"depth\": 1, \"heads\": 1, \"dim_head\": %d, \"ff_mult\": 2, \"text_dim\": %d, "
-             "\"conv_layers\": 0, \"text_num_embeds\": %d, \"text_mask_padding\": true, \"rope_heads\": 1, "
+             "{\"backbone\": \"dit\", \"dim\": %d, \"depth\": 1, \"heads\": 1, \"dim_head\": %d, \"ff_mult\": 2, "
+             "\"text_dim\": %d, \"conv_layers\": 0, \"text_num_embeds\": %d, \"text_mask_padding\": true, "
+             "\"rope_heads\": 1, "
              "\"speakers\": 0}",
              DIM, DIM, TEXT, TOKENS - 1);
     snprintf(vocos, sizeof vocos, "{\"dim\": %d, \"intermediate_dim\": %d, \"num_layers\": 1, \"head\": \"spectrum\"}",

@@ -35,6 +35,7 @@ def import_official():
         sys.modules["f5_tts.model"] = empty
     return types.SimpleNamespace(
         DiT=importlib.import_module("f5_tts.model.backbones.dit").DiT,
+        UNetT=importlib.import_module("f5_tts.model.backbones.unett").UNetT,
         CFM=importlib.import_module("f5_tts.model.cfm").CFM,
         vocos=importlib.import_module("vocos"),
         VocosBackbone=importlib.import_module("vocos.models").VocosBackbone,
@@ -45,12 +46,17 @@ def import_official():
 
 def flow_network(official, config, masked: bool = False) -> nn.Module:
     """The official flow transformer of a DiTConfig, with its initial weights. `masked`: attention ignores padding."""
+    shared = {
+        "dim": config.dim, "depth": config.depth, "heads": config.heads, "dim_head": config.dim_head,
+        "ff_mult": config.ff_mult, "mel_dim": 100, "text_num_embeds": config.text_num_embeds,
+        "text_dim": config.text_dim, "text_mask_padding": config.text_mask_padding, "qk_norm": config.qk_norm,
+        "conv_layers": config.conv_layers, "pe_attn_head": config.pe_attn_head, "attn_mask_enabled": masked,
+    }  # fmt: skip
+    if config.backbone == "unett":
+        return official.UNetT(**shared).eval()
     return official.DiT(
-        dim=config.dim, depth=config.depth, heads=config.heads, dim_head=config.dim_head, ff_mult=config.ff_mult,
-        mel_dim=100, text_num_embeds=config.text_num_embeds, text_dim=config.text_dim,
-        text_mask_padding=config.text_mask_padding, qk_norm=config.qk_norm, conv_layers=config.conv_layers,
-        text_embedding_average_upsampling=config.text_layout == "average", pe_attn_head=config.pe_attn_head,
-        long_skip_connection=config.long_skip_connection, attn_mask_enabled=masked,
+        **shared, text_embedding_average_upsampling=config.text_layout == "average",
+        long_skip_connection=config.long_skip_connection,
     ).eval()  # fmt: skip
 
 

@@ -6,9 +6,8 @@ import pytest
 import torch
 from official import flow_network
 
-from ishowtts.model.checkpoint import assign
+from ishowtts.model.checkpoint import BACKBONES, assign
 from ishowtts.model.config import PRESETS, DiTConfig
-from ishowtts.model.dit import DiT
 from ishowtts.model.sampler import sample, time_grid
 
 SYMBOLS, FRAMES, REFERENCE, TEXT = 80, 48, 18, 27
@@ -24,6 +23,8 @@ CONFIGS = {
     "F5TTS_Base": shallow("F5TTS_Base", 2),
     "F5TTS_v1_Small": shallow("F5TTS_v1_Small", 2),
     "F5TTS_Small": shallow("F5TTS_Small", 2),
+    "E2TTS_Base": shallow("E2TTS_Base", 4),
+    "E2TTS_Small": shallow("E2TTS_Small", 2),
     "qk_norm": dataclasses.replace(TINY, qk_norm="rms_norm"),
     "long_skip": dataclasses.replace(TINY, long_skip_connection=True),
     "average": dataclasses.replace(TINY, text_layout="average"),
@@ -37,7 +38,7 @@ def pair(official, randomise, config: DiTConfig, masked: bool = False):
     torch.manual_seed(1)
     theirs = flow_network(official, config, masked).requires_grad_(False)
     randomise(theirs)
-    ours = DiT(config).eval().requires_grad_(False)
+    ours = BACKBONES[config.backbone](config).eval().requires_grad_(False)
     assert set(ours.state_dict()) == set(theirs.state_dict())
     state = {key: value for key, value in theirs.state_dict().items() if key != "rotary_embed.inv_freq"}
     assign(ours, state, "the official network")
@@ -81,7 +82,11 @@ def test_every_tensor(official, randomise, table, name):
         seen: dict[str, tuple[list, list]] = {}
         hooks = ["time_embed", "input_embed.conv_pos_embed"]
         hooks += [f"text_embed.text_blocks.{i}" for i in range(config.conv_layers)]
-        hooks += [f"transformer_blocks.{i}" for i in range(config.depth)]
+        if config.backbone == "dit":
+            hooks += [f"transformer_blocks.{i}" for i in range(config.depth)]
+        else:
+            hooks += [f"layers.{i}.{part}" for i in range(config.depth) for part in range(1, 5)]
+            hooks += [f"layers.{i}.0" for i in range(config.depth // 2, config.depth)]
         for key in hooks:
             seen[key] = ([], [])
             watch(ours.get_submodule(key), seen[key][0])
@@ -140,7 +145,7 @@ def test_every_midpoint_step(official, randomise, table, steps):
     table.add("F5TTS_v1_Small", f"midpoint, NFE {steps}, whole sample", got, expected)
 
 
-@pytest.mark.parametrize("name", ["F5TTS_Base", "qk_norm", "long_skip", "average"])
+@pytest.mark.parametrize("name", ["F5TTS_Base", "E2TTS_Base", "qk_norm", "long_skip", "average"])
 def test_sample_of_each_architecture(official, randomise, table, name):
     theirs, ours = pair(official, randomise, CONFIGS[name])
     got, expected, _, _ = run_both(official, theirs, ours, CONFIGS[name], 7)

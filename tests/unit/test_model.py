@@ -40,6 +40,7 @@ def test_config_round_trip(config, tmp_path):
         (("dit", "colour"), 1, "unknown field colour"),
         (("dit", "text_layout"), "diagonal", "must be one of padded, average, aligned"),
         (("dit", "pe_attn_head"), 5, "pe_attn_head"),
+        (("dit", "backbone"), "mamba", "must be one of dit, unett"),
         (("duration",), None, "ModelConfig.duration"),
         (("duration", "kernel"), 4, "kernel must be odd"),
         (("mel", "std"), 0, "std must be positive"),
@@ -54,6 +55,12 @@ def test_config_names_the_field(path, value, message):
     place[path[-1]] = value
     with pytest.raises(ModelError, match=message):
         ModelConfig.from_json(json.dumps(data))
+
+
+def test_a_u_net_has_two_halves():
+    with pytest.raises(ModelError, match="unett needs an even depth"):
+        tiny_config("padded", backbone="unett", depth=3)
+    assert tiny_config("padded", backbone="unett").dit.modulation == 32
 
 
 def test_config_missing_field_and_no_json():

@@ -75,6 +75,17 @@ def test_other_layouts_compile(layout, tmp_path):
 
 @needs_compiler
 @pytest.mark.timeout(900)
+def test_a_u_net_compiles(tmp_path):
+    model = tiny_model("padded", backbone="unett")
+    archive = compile_graph("step", build(model)["step"], model.config, tmp_path / "step.pt2")
+    run = torch._inductor.aoti_load_package(str(archive))
+    for frames in LENGTHS:
+        given = examples(model.config, frames, 0)["step"]
+        assert torch.allclose(run(*given), build(model)["step"](*given), atol=1e-4)
+
+
+@needs_compiler
+@pytest.mark.timeout(900)
 def test_embedded_guidance_compiles(tmp_path):
     model = tiny_model("aligned", guidance_max=4.0)
     archive = compile_graph("modulate", build(model)["modulate"], model.config, tmp_path / "modulate.pt2")
@@ -161,6 +172,6 @@ def test_command_fails_with_one_sentence():
     )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.strip() == "There is no model /nonexistent: give a folder, a checkpoint file, or one of demo, " \
-        "F5TTS_v1_Base, F5TTS_Base."  # fmt: skip
+        "F5TTS_v1_Base, F5TTS_Base, E2TTS_Base."  # fmt: skip
     probe = "import sys, ishowtts.model.compile; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], timeout=60).returncode == 0, "torch was imported"

@@ -28,9 +28,11 @@ def arguments(layout: str, frames: int, phones: int, seed: int):
     return tokens, mel, index, phase, torch.randn(1, frames, MEL.n_mels, generator=make)
 
 
-@pytest.mark.parametrize("layout", ["padded", "average", "aligned"])
-def test_rows_do_not_depend_on_the_batch(layout):
-    dit = tiny_model(layout).dit
+@pytest.mark.parametrize(
+    ("layout", "backbone"), [("padded", "dit"), ("padded", "unett"), ("average", "dit"), ("aligned", "dit")]
+)
+def test_rows_do_not_depend_on_the_batch(layout, backbone):
+    dit = tiny_model(layout, backbone=backbone).dit
     sizes = ((40, 9), (23, 6), (31, 5))
     singles, padded = [], []
     for k, (frames, phones) in enumerate(sizes):

@@ -19,9 +19,8 @@ from ishowtts._runtime import native_model
 from ishowtts.errors import ModelError
 from ishowtts.model import native
 from ishowtts.model.backend import TorchBackend
-from ishowtts.model.checkpoint import load_model, save_model
+from ishowtts.model.checkpoint import BACKBONES, load_model, save_model
 from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
-from ishowtts.model.dit import DiT
 from ishowtts.model.duration import DurationPredictor
 from ishowtts.model.native import native_json, why_not
 from ishowtts.model.source import resolve
@@ -40,6 +39,7 @@ LAYOUTS = {
     "guidance embedded": {"text_layout": "aligned", "guidance_max": 4.0},
     "speakers named": {"text_layout": "aligned", "speakers": 12},
     "source-filter vocoder": {"head": "source_filter"},
+    "U-Net": {"backbone": "unett", "depth": 4, "conv_layers": 0, "pe_attn_head": 1},
 }
 # Largest difference to fp32 PyTorch, relative to a result's largest value: exact, then for quantised weights.
 TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
@@ -56,7 +56,7 @@ def _model(folder, dim=64, depth=2, heads=2, mels=20, head="spectrum", **changes
     )
     torch.manual_seed(3)
     parts = [
-        DiT(dit, mels),
+        BACKBONES[dit.backbone](dit, mels),
         Vocos(config.vocos, config.mel),
         DurationPredictor(durations, 40, dit.speakers) if durations else None,
     ]

@@ -13,11 +13,13 @@ from torch.nn import functional as F
 
 from ishowtts import Engine
 from ishowtts._native import Native
-from ishowtts.model.checkpoint import load_model, save_model
+from ishowtts.model.checkpoint import BACKBONES, load_model, save_model
 from ishowtts.model.config import DiTConfig, MelConfig, ModelConfig, VocosConfig
-from ishowtts.model.dit import DiT, normalise, rotate
+from ishowtts.model.dit import normalise
+from ishowtts.model.flow_network import FlowNetwork, rotate
 from ishowtts.model.native import native_json
 from ishowtts.model.source import resolve
+from ishowtts.model.unett import UNetT
 from ishowtts.model.vocos import Vocos
 
 FRAMES, REFERENCE, MELS, DIM, TIME, DT = 131, 83, 20, 128, 0.31, 0.5
@@ -27,13 +29,14 @@ TOLERANCE = {"fp32": 2e-5, "bf16": 0.03, "int8-dynamic": 0.08}
 LIVE = {"none": (), "text inside": (range(20, 45),), "beginning and end": (range(9), range(71, REFERENCE))}
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=BACKBONES)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "small"
-    dit = DiTConfig(DIM, 4, 4, dim_head=32, text_dim=32, conv_layers=1, text_num_embeds=9, pe_attn_head=2)
+    text = {"text_dim": 32, "conv_layers": 1, "text_num_embeds": 9}
+    dit = DiTConfig(DIM, 4, 4, dim_head=32, pe_attn_head=2, backbone=request.param, **text)
     config = ModelConfig("small", dit, MelConfig(n_mels=MELS, mean=-0.5, std=1.5), VocosConfig(16, 32, 1))
     torch.manual_seed(3)
-    nets = DiT(dit, MELS), Vocos(config.vocos, config.mel)
+    nets = BACKBONES[dit.backbone](dit, MELS), Vocos(config.vocos, config.mel)
     for net in nets:
         for weight in net.parameters():
             torch.nn.init.normal_(weight, std=0.1)
@@ -41,14 +44,30 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def layers(dit: DiT, x: Tensor, mod: Tensor, at: Tensor, known: list[tuple[Tensor, Tensor]] | None) -> tuple:
-    """Rows x [R,D] at frames `at` through all blocks, and their keys and values; `known`: of the leading frames."""
-    cos, sin = (table[at, None] for table in (dit.rotary_embed.cos, dit.rotary_embed.sin))
-    seen = []
-    for i, block in enumerate(dit.blocks):
-        shift, scale, gate, shift_ff, scale_ff, gate_ff = mod[6 * DIM * i : 6 * DIM * (i + 1)].chunk(6)
-        y, own = normalise(x) * (1 + scale) + shift, block.attn
-        q, k, v = (to(y).unflatten(-1, (own.heads, -1)) for to in (own.to_q, own.to_k, own.to_v))
+def part(network: FlowNetwork, layer: int, mod: Tensor) -> tuple:
+    """Of a block: attention, its norm and gate; feed-forward, its norm and gate."""
+    if isinstance(network, UNetT):
+        _, norm, attn, norm_ff, ff = network.layers[layer]
+        return (attn, norm, 1.0), (ff, norm_ff, 1.0)
+    shift, scale, gate, shift_ff, scale_ff, gate_ff = mod[6 * DIM * layer : 6 * DIM * (layer + 1)].chunk(6)
+    block = network.blocks[layer]
+    return (
+        (block.attn, lambda x: normalise(x) * (1 + scale) + shift, gate),
+        (block.ff, lambda x: normalise(x) * (1 + scale_ff) + shift_ff, gate_ff),
+    )
+
+
+def layers(network: FlowNetwork, x: Tensor, mod: Tensor, at: Tensor, known: list | None) -> tuple[Tensor, list]:
+    """Rows x [R,D] at positions `at` through all blocks, and keys and values; `known`: of the leading positions."""
+    depth = network.config.depth
+    seen, inputs = [], []
+    for i in range(depth):
+        (own, norm, gate), (ff, norm_ff, gate_ff) = part(network, i, mod)
+        inputs.append(x)
+        if isinstance(network, UNetT) and i >= depth // 2:
+            x = network.layers[i][0](torch.cat((x, inputs[depth - 1 - i]), -1))
+        q, k, v = (to(norm(x)).unflatten(-1, (own.heads, -1)) for to in (own.to_q, own.to_k, own.to_v))
+        cos, sin = (table[at, None] for table in (network.rotary_embed.cos, network.rotary_embed.sin))
         turn = own.rope_heads or own.heads
         q, k = (torch.cat((rotate(u[None, :, :turn], cos, sin)[0], u[:, turn:]), 1) for u in (q, k))
         seen.append((k, v))
@@ -60,23 +79,32 @@ def layers(dit: DiT, x: Tensor, mod: Tensor, at: Tensor, known: list[tuple[Tenso
             k, v = whole
         out = F.scaled_dot_product_attention(*(u.transpose(0, 1) for u in (q, k, v))).transpose(0, 1).flatten(1)
         x = x + gate * own.to_out[0](out)
-        x = x + gate_ff * block.ff(normalise(x) * (1 + scale_ff) + shift_ff)
+        x = x + gate_ff * ff(norm_ff(x))
     return x, seen
 
 
 @torch.no_grad()
-def velocity(dit: DiT, x: Tensor, reference: Tensor, h: Tensor, h_alone: Tensor, mod: Tensor, live: Tensor) -> Tensor:
+def velocity(
+    network: FlowNetwork, x: Tensor, reference: Tensor, h: Tensor, h_alone: Tensor, mod: Tensor, live: Tensor
+) -> Tensor:
     """Of the frames after the reference, whose keys and values come from itself alone except where it is `live`."""
+    timed = isinstance(network, UNetT)
 
     def entered(x: Tensor, h: Tensor) -> Tensor:
-        start = h + F.linear(x, dit.input_embed.proj.weight[:, :MELS])
-        return start + dit.input_embed.conv_pos_embed(start[None], None)[0]
+        return network.enter(x[None], h[None], None)[0]
 
-    known = layers(dit, entered(reference, h_alone), mod, torch.arange(REFERENCE), None)[1]
+    def run(x: Tensor, at: Tensor, known: list | None) -> tuple[Tensor, list]:
+        if timed:  # the time is at position 0
+            x, at = torch.cat((mod[None], x)), torch.cat((torch.zeros(1, dtype=torch.long), at + 1))
+        return layers(network, x, mod, at, known)
+
+    known = run(entered(reference, h_alone), torch.arange(REFERENCE), None)[1]
     at = torch.cat((live.nonzero()[:, 0], torch.arange(REFERENCE, FRAMES)))
-    y, _ = layers(dit, entered(torch.cat((reference, x[REFERENCE:])), h)[at], mod, at, known)
+    y, _ = run(entered(torch.cat((reference, x[REFERENCE:])), h)[at], at, known)
+    if timed:
+        return network.proj_out(network.norm_out(y))[-(FRAMES - REFERENCE) :]
     scale, shift = mod[-2 * DIM :].chunk(2)
-    return dit.proj_out(normalise(y) * (1 + scale) + shift)[-(FRAMES - REFERENCE) :]
+    return network.proj_out(normalise(y) * (1 + scale) + shift)[-(FRAMES - REFERENCE) :]
 
 
 def raw(tensor: Tensor) -> memoryview:

@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ishowtts import Engine
+from ishowtts import Engine, quantize
 from ishowtts.errors import ModelError
+from ishowtts.model import calibration, tensor_names, weights
 from ishowtts.model import source as sources
-from ishowtts.model import tensor_names, weights
+from ishowtts.model.checkpoint import BACKBONES
 from ishowtts.model.config import PRESETS, MelConfig, VocosConfig
-from ishowtts.model.dit import DiT
 from ishowtts.model.source import resolve
 from ishowtts.model.vocos import Vocos
 
@@ -55,20 +55,22 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(tmp_path / "cache"))
 
 
-@pytest.fixture(params=list(PRESETS))
+@pytest.fixture(params=["F5TTS_v1_Base", "F5TTS_Base", "F5TTS_Small", "E2TTS_Base"])
 def hub(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, dict[str, Tensor]]:
     """A folder in the form of the hub, of other widths, and the transformer's tensors by the hub's names."""
     name: str = request.param
     preset = PRESETS[name]
-    dit = dataclasses.replace(preset.dit, dim=32, depth=2, heads=2, dim_head=16, text_dim=16, conv_layers=2)
+    text = {"text_dim": 16, "conv_layers": min(2, preset.dit.conv_layers)}
+    dit = dataclasses.replace(preset.dit, dim=32, depth=2, heads=2, dim_head=16, **text)
     monkeypatch.setitem(PRESETS, name, dataclasses.replace(preset, dit=dit))
     folder = tmp_path / name
     (folder / "vocos").mkdir(parents=True)
     (folder / "vocab.txt").write_bytes("\r\n".join([*VOCAB, ""]).encode())  # as an editor on Windows writes it
     torch.manual_seed(4)
-    nets = DiT(dataclasses.replace(dit, text_num_embeds=len(VOCAB)), 100), Vocos(VOCODER, MelConfig())
+    flow = BACKBONES[dit.backbone](dataclasses.replace(dit, text_num_embeds=len(VOCAB)), 100)
+    nets = flow, Vocos(VOCODER, MelConfig())
     for net in nets:
         for parameter in net.parameters():
             torch.nn.init.normal_(parameter, std=0.05)
@@ -83,14 +85,22 @@ def hub(
     return folder, state
 
 
-def spoken(model: Path, backend: str, precision: str) -> np.ndarray:
-    with Engine.load(model, backend=backend, precision=precision, compile="off", threads=1) as engine:  # type: ignore[arg-type]
-        rng = np.random.default_rng(1)
-        engine.add_voice(
-            "me", 0.1 * rng.standard_normal(24000 * 2), "Some words are said here.", "en", sample_rate=24000
-        )
+def opened(model: Path, backend: str, precision: str) -> Engine:
+    """An engine with a voice."""
+    engine = Engine.load(model, backend=backend, precision=precision, compile="off", threads=1)  # type: ignore[arg-type]
+    clip = 0.1 * np.random.default_rng(1).standard_normal(24000 * 2)
+    engine.add_voice("me", clip, "Some words are said here.", "en", sample_rate=24000)
+    return engine
+
+
+def said(engine: Engine, **options: bool) -> np.ndarray:
+    return engine.speak("Hello there.", nfe=4, seed=3, **options).samples  # type: ignore[arg-type]
+
+
+def spoken(model: Path, backend: str, precision: str, **options: bool) -> np.ndarray:
+    with opened(model, backend, precision) as engine:
         assert engine.info["backend"] == backend
-        return engine.speak("Hello there.", nfe=4, seed=3).samples
+        return said(engine, **options)
 
 
 def test_the_hubs_folder_speaks_natively_in_every_precision(hub: tuple[Path, dict[str, Tensor]]) -> None:
@@ -103,15 +113,23 @@ def test_the_hubs_folder_speaks_natively_in_every_precision(hub: tuple[Path, dic
     assert np.allclose(spoken(folder, "native", "fp32"), exact, atol=2e-3)
 
 
-def test_a_folder_of_e2_tts_is_refused_by_name(tmp_path: Path) -> None:
-    folder = tmp_path / "E2TTS_Base"
-    folder.mkdir()
-    (folder / "vocab.txt").write_text("\n".join([*VOCAB, ""]))
-    checkpoint = folder / "model_1200000.safetensors"
-    save_file({"ema_model.transformer.layers.0.0.weight": torch.zeros(32, 64)}, checkpoint)
-    for reference in (folder, checkpoint, "E2TTS_Base", f"E2TTS_Base={checkpoint}"):
-        with pytest.raises(ModelError, match="E2TTS_Base is E2 TTS, a U-Net transformer, which is not supported"):
-            resolve(reference)
+@pytest.mark.parametrize("hub", ["E2TTS_Base"], indirect=True)
+def test_a_u_net_speaks_with_a_calibration_and_behind_a_kept_reference(hub: tuple[Path, dict[str, Tensor]]) -> None:
+    folder, state = hub
+    save_file({key: value.contiguous() for key, value in state.items()}, folder / "model_1200000.safetensors")
+    source = resolve(folder)
+    with opened(folder, "eager", "fp32") as engine:
+        observed = quantize.observe(engine, ["Hello there.", "Hello."], [None])
+    assert len(observed.histograms) == 3 * source.config.dit.depth
+    quantize.save(calibration.cached(source), source, observed, 1)
+    assert np.abs(spoken(folder, "native", "int8-static")).max() > 0.01
+    assert quantize.velocity_error(source, "int8-static", observed, 1) < 0.2
+    plain, short, kept = (
+        spoken(folder, "native", "fp32", **options)
+        for options in ({}, {"short_guidance": True}, {"prompt_cache": True})
+    )
+    assert not np.array_equal(plain, short) and not np.array_equal(short, kept)
+    assert np.allclose(short, spoken(folder, "eager", "fp32", short_guidance=True), atol=2e-3)
 
 
 @pytest.mark.parametrize("hub", ["F5TTS_v1_Base"], indirect=True)
