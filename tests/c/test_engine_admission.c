@@ -200,7 +200,7 @@ static void a_flood_on_a_new_engine_is_refused_soon(void **state) {
     int spoken = 0, refused = 0, late = 0;
     request.deadline = 2;
     for (int i = 0; i < 64; i++) offer(r, l, &request);
-    assert_int_equal(l->kept, 64);
+    refused += (int)l->refused; /* by an engine that knew its speed before all were offered */
     for (int i = 0; i < l->kept; i++) {
         ishow_error error = {0};
         size_t n = 0;
