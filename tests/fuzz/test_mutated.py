@@ -93,7 +93,7 @@ def keep_trying(seeds: list[str], work: Callable[[str], object]) -> None:
 @pytest.mark.parametrize("language", ["en", "de", "zh"])
 def test_texts(language: str) -> None:
     front = Frontend("demo")
-    seeds = [path.read_bytes().decode("utf-8", "replace") for path in sorted((CORPUS / "text").iterdir())]
+    seeds = [path.read_bytes().decode("utf-8", "replace") for path in sorted((CORPUS / "phones").iterdir())]
 
     def read(text: str) -> None:
         said, unspoken, _, _ = front.speakable(text, language, markup=True)
