@@ -150,7 +150,10 @@ static void load_dit(loader *in) {
     }
     m->blocks = array(in, m->depth, sizeof *m->blocks);
     for (size_t i = 0; !in->status && i < m->depth; i++) load_block(in, &m->blocks[i], i);
-    m->unett ? load_unett(in) : load_modulation(in);
+    if (m->unett)
+        load_unett(in);
+    else
+        load_modulation(in);
     linear(in, &m->proj_out, m->output, "proj_out", m->mels, m->dim);
 }
 
@@ -276,7 +279,7 @@ static ishow_status check_sizes(const native *m, ishow_error *error) {
         fault = "the depth of a U-Net must be even";
     else if (m->dim % CONV_GROUPS || m->text_dim % 2 || m->mels % 2)
         fault = "dim must divide by 16, text_dim and n_mels by 2";
-    else if (m->ff > KERNEL_WIDTH || 2 * m->dim > KERNEL_WIDTH || m->inner > KERNEL_WIDTH ||
+    else if (m->ff > KERNEL_WIDTH || (1 + m->unett) * m->dim > KERNEL_WIDTH || m->inner > KERNEL_WIDTH ||
              m->vocos_inner > KERNEL_WIDTH)
         fault = "a layer is wider than the kernels take";
     else if (m->info.n_fft < 16 || m->info.n_fft % 2)

@@ -1,4 +1,5 @@
-/* The layers of a DiT or a UNetT, for both guidance branches in one pass over 2 T rows; without guidance over T.
+/* The layers of a DiT or a UNetT, for both guidance branches in one pass over the rows of both; without
+ * guidance over those of one.
  *
  * Everything between two attentions is independent for each row, so one task takes a block of rows through all of it:
  * output product, feed-forward and the next layer's queries, keys and values, whose activations never leave the cache.

@@ -146,6 +146,15 @@ def test_every_graph_is_the_models(tmp_path, layout):
                 assert error <= tolerance, (precision, kernels, name)
 
 
+@pytest.mark.parametrize(("backbone", "refusal"), [("dit", "another shape"), ("unett", "wider than the kernels")])
+def test_the_widest_network(tmp_path, backbone, refusal):
+    """The products of a U-Net's skips have rows of twice its width; a DiT has none."""
+    description = json.loads(native_json(resolve(_model(tmp_path / "model")), "fp32"))
+    description["dit"] |= {"dim": 16384, "ff_mult": 1, "backbone": backbone}
+    with pytest.raises(ValueError, match=refusal):
+        Native(json.dumps(description), threads=1)
+
+
 def test_the_embedded_voice():
     source = resolve("demo")
     expected = _results(TorchBackend(load_model(source), "fp32"), source.config, 150)
