@@ -112,8 +112,9 @@ def _composed(text: str) -> tuple[list[str], list[int]]:
     last = 0
 
     def unmarked(between: str) -> None:
-        nonlocal pieces
-        pieces += between if unicodedata.is_normalized("NFC", between) else [compose("NFC", char) for char in between]
+        pieces.extend(
+            between if unicodedata.is_normalized("NFC", between) else [compose("NFC", char) for char in between]
+        )
 
     for marked in _MARKED.finditer(text.translate(_MARKS)):
         start, end = marked.span()

@@ -55,7 +55,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(tmp_path / "cache"))
 
 
-@pytest.fixture(params=["F5TTS_v1_Base", "F5TTS_Base", "F5TTS_Small", "E2TTS_Base"])
+@pytest.fixture(params=list(PRESETS))
 def hub(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, dict[str, Tensor]]:
