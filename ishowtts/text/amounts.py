@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .clean import SUPERSCRIPTS
-from .grammar import Found
+from .grammar import Found, new
 from .scan import Line
 from .telephone import Telephones
 from .words import MERIDIEMS
 
 _POWERED = frozenset(("m", "cm", "mm", "km", "dm", "ft", "in", "mi", "yd", "nm"))
 _SPACED = frozenset("mglLhsVWt")
+_IN_NUMBERS = frozenset(",. '")
+"""Characters that may stand between the digits of a number."""
 
 
 class Num(NamedTuple):
@@ -59,6 +61,8 @@ class Amounts(Telephones):
         """The number that begins at run `i`, a run of digits."""
         parts, shape = line.parts, line.shape
         whole, j, grouped = parts[i], i + 1, False
+        if shape[j] not in _IN_NUMBERS:
+            return new(Num, (whole, "", j, False))
         group, point = self.group_mark, self.point_mark
         if shape[j] == group and len(whole) < 4 and whole[0] != "0" and shape[j + 1] == "0" and len(parts[j + 1]) == 3:
             pieces = [whole]
@@ -80,7 +84,7 @@ class Amounts(Telephones):
     def groups(self, line: Line, i: int, pieces: list[str], end: int) -> bool:
         """Whether numbers of three digits from run `i` to `end` are one, with spaces or strokes: 10 000, 1'000'000."""
         shape = line.shape
-        if shape[i + 1] == " " and (line.before(i) == " " and i > 1 and shape[i - 2] == "0"):
+        if shape[i + 1] == " " and (shape[i - 1] == " " and i > 1 and shape[i - 2] == "0"):
             return False
         if shape[end] in "'/:-" or (shape[end] == " " and shape[end + 1] == "0"):
             return False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import chain, repeat
+from itertools import chain, compress, count, repeat
 from typing import NamedTuple
 
 from . import kaomoji
@@ -82,7 +82,11 @@ def _plain(char: str) -> str:
 
 
 class _Plain(dict[str, str]):
+    """What stands for a character, or for several in turn, which are not remembered."""
+
     def __missing__(self, char: str) -> str:
+        if len(char) > 1:
+            return "".join([self[one] for one in char])
         made = self[char] = _plain(char)
         return made
 
@@ -134,11 +138,10 @@ _GROWTH, _GROWTH_SHARE = 256, 8
 def _bounded(out: list[str], length: int) -> list[str]:
     """`out` with spaces for characters that stand for several once the text has grown by its share."""
     left = _GROWTH + length // _GROWTH_SHARE
-    for at, piece in enumerate(out):
-        if len(piece) > 1:
-            left -= len(piece) - 1
-            if left < 0:
-                out[at] = " "
+    for at in compress(count(), map((1).__lt__, map(len, out))):
+        left -= len(out[at]) - 1
+        if left < 0:
+            out[at] = " "
     return out
 
 
@@ -159,11 +162,11 @@ def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
         out = [*map(plain.__getitem__, text)]
     else:
         pieces, starts = _composed(text)
-        out = [plain[piece] if len(piece) == 1 else "".join([plain[char] for char in piece]) for piece in pieces]
+        out = [*map(plain.__getitem__, pieces)]
     made = "".join(out)
     if len(made) > len(text) + _GROWTH:
         made = "".join(_bounded(out, len(text)))
-    silent = [k for k, said in enumerate(out) if said in _SILENT]
+    silent = [*compress(count(), map(_SILENT.__contains__, out))]
     dropped += _dropped(text, pieces, starts, silent)
     if len(made) == len(text) and "" not in out:
         return made, None, dropped

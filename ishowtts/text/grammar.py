@@ -161,7 +161,7 @@ class Grammar:
     def symbol(self, line: Line, i: int) -> Found | None:
         """A symbol with a name, next to numbers or words to which it belongs."""
         shape, char = line.shape, line.shape[i]
-        left, right = line.before(i), shape[i + 1]
+        left, right = shape[i - 1], shape[i + 1]
         far_left = shape[i - 2] if left == " " and i > 1 else left
         far_right = shape[i + 2] if right == " " else right
         if char in "<>=":
@@ -180,7 +180,7 @@ class Grammar:
                 return None
         elif char == "^" and left not in "a0)":
             return None
-        return Found(i + 1, self.symbols[char], "symbol")
+        return new(Found, (i + 1, self.symbols[char], "symbol", ""))
 
     def link(self, line: Line, i: int) -> Found | None:
         """A web address, of which the host is spoken, or a mail address."""

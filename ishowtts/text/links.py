@@ -9,6 +9,8 @@ _HOSTS = load("common").list("host")
 _WORDS = load("common").list("host word")
 _FILES = load("common").list("file")
 _STOPS = frozenset(" \n\0<>\"'，。！？、；：（）【】「」《》”“hkx|")
+_INSIDE = frozenset("a0.-_+")
+"""Classes of runs that continue a chain of labels."""
 _CLOSING = frozenset(".,!?;:)]}*~_'")
 
 
@@ -29,6 +31,8 @@ def find(line: Line, i: int) -> tuple[int, str, str] | None:
         end = _tail(line, i + 4)
         host_end, host = _chain(line, i + 4)
         return (end, host.removeprefix("www."), "link") if host_end > i + 4 else None
+    if shape[i + 1] == "@" and shape[i + 3] not in _INSIDE:
+        return None  # the domain has one label
     end, host = _chain(line, i)
     line.scanned = max(line.scanned, end)
     if shape[end] == "@" and shape[end + 1] in "a0":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from . import links
 from .amounts import Amounts, Currency, Num
 from .clean import SUPERSCRIPTS
-from .grammar import NUMERIC, Found
+from .grammar import NUMERIC, Found, new
 from .scan import Line
 from .words import MERIDIEMS
 
@@ -23,8 +23,10 @@ _RUNS_BEFORE = 12
 class Numbers(Amounts):
     """Rules for numbers that all languages share; subclasses define the words."""
 
-    plain_before = frozenset("\0\n!?),;:+=×÷^~-–<>&*|")
-    """Characters after a number to which no unit, currency or ending belongs."""
+    belonging = frozenset("ahkx0%‰°★/")
+    """Classes of runs that may belong to a number before them, with a space between too."""
+    belonging_closely = frozenset(" '\"(")
+    """Classes of runs that may belong to a number directly before them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +55,8 @@ class Numbers(Amounts):
         signs = "".join(symbol for symbol in self.currencies if len(symbol) == 1)
         self.next |= {"ratio": ":", "minus": f"0.{signs}", "comparison": f"0={signs}", "money": " 0-."}
         self.opening = self.models | self.codes.keys()
+        self.belonging |= set(signs)
+        self.belonging_closely |= self.belonging
         for symbol in self.currencies:
             if len(symbol) == 1:
                 self.rules[symbol] = (*self.rules.get(symbol, ()), self.money, self.lone_currency)
@@ -119,7 +123,7 @@ class Numbers(Amounts):
         hour = parts[i]
         if shape.startswith("0:0", i) and shape[i + 3] != ":" and self.is_score(line, i):
             return None
-        if len(hour) > 2 or (line.before(i) in ".,:/" and i > 1 and shape[i - 2] == "0"):
+        if len(hour) > 2 or (shape[i - 1] in ".,:/" and i > 1 and shape[i - 2] == "0"):
             return None
         j, minute, second = i + 1, "", ""
         if shape[j] == ":" and shape[j + 1] == "0" and len(parts[j + 1]) == 2:
@@ -190,14 +194,14 @@ class Numbers(Amounts):
     def comparison(self, line: Line, i: int) -> Found | None:
         """Two signs that compare, 5 != 3, a >= b, 1 == 1, or one before a number alone, >100."""
         shape = line.shape
-        before = shape[i - 2] if line.before(i) == " " and i > 1 else line.before(i)
+        before = shape[i - 2] if shape[i - 1] == " " and i > 1 else shape[i - 1]
         if shape[i] in "<>" and before not in "ahkx0)²%°" and not self.emoticon(line, i):
             k = i + 2 if shape[i + 1] == "=" else i + 1
             if shape[k] == "0" or (shape[k] in self.currencies and shape[k + 1] == "0"):
                 return Found(k, self.say_[line.text[line.starts[i] : line.starts[k]]], "symbol")
         if shape[i + 1] != "=" or shape[i + 2] == "=":
             return None
-        left, right = line.before(i), shape[i + 2]
+        left, right = shape[i - 1], shape[i + 2]
         left = shape[i - 2] if left == " " and i > 1 else left
         right = shape[i + 3] if right == " " else right
         if left not in "ah0)%°²" or right not in "ah0(-.":
@@ -347,7 +351,11 @@ class Numbers(Amounts):
         """Amounts, measures and fractions of a number that is parsed; else the plain number."""
         shape, parts, j = line.shape, line.parts, num.end
         after = shape[j]
-        if after in self.plain_before or (after == " " and shape[j + 1] == "0" and shape[j + 2] != "/"):
+        if after == " ":
+            second = shape[j + 1]
+            if second not in self.belonging or (second == "0" and shape[j + 2] != "/"):
+                return self.plain(line, i, num)
+        elif after not in self.belonging_closely:
             return self.plain(line, i, num)
         found = self.suffix(line, i, num)
         if found:
@@ -364,7 +372,7 @@ class Numbers(Amounts):
             found = self.feet(line, num)
             if found:
                 return found
-        if line.before(i) == "-" and after == "a" and line.shape[max(i - 3, 0) : i] == "a0-":
+        if shape[i - 1] == "-" and after == "a" and line.shape[max(i - 3, 0) : i] == "a0-":
             return Found(j + 1, f"{self.model_number(num.whole)} {parts[j].upper()}", "serial")  # "i7-12700K"
         if after == "a" and parts[j] == "m" and shape[j + 1] == "0" and shape[j + 2 : j + 4] not in (".0", ",0"):
             length = self.metres(num.whole, parts[j + 1])
@@ -401,10 +409,10 @@ class Numbers(Amounts):
         """A number alone; one of three digits that is dialled is read digit by digit."""
         if len(num.whole) == 3 and not num.fraction and self.is_dialled(line, i):
             return Found(num.end, self.digits(num.whole), "phone")
-        if line.before(i) == "-" and line.shape[max(i - 3, 0) : i] == "a0-" and len(num.text) in (4, 5):
+        if line.shape[i - 1] == "-" and line.shape[max(i - 3, 0) : i] == "a0-" and len(num.text) in (4, 5):
             return Found(num.end, self.model_number(num.whole), "serial")  # "i5-12400"
         said, kind = self.say_plain(line, i, num)
-        return Found(num.end, said, kind)
+        return new(Found, (num.end, said, kind, ""))
 
     def is_third(self, line: Line, i: int) -> bool:
         """Whether the number at run `i` is the second of three with "/" between."""
@@ -455,7 +463,7 @@ class Numbers(Amounts):
             return Found(j + 4, self.say_[f"{top}/{bottom}/{parts[j + 3]}"], "fraction")
         if (goes_on and len(top) < 4 and len(bottom) < 4 and len(parts[j + 3]) < 4) or self.is_third(line, i):
             return Found(j + 1, self.cardinal(top) + self.say_.get("three", ""), "number")  # kills, deaths, assists
-        if goes_on or (line.before(i) == "/" and i > 1 and shape[i - 2] == "0"):
+        if goes_on or (shape[i - 1] == "/" and i > 1 and shape[i - 2] == "0"):
             return Found(j + 1, f"{self.cardinal(top)} {self.address['/']}", "number")
         if line.word_before(i) in self.counted_of:
             return Found(j + 1, f"{self.cardinal(top)} {self.say_['of']}", "number")

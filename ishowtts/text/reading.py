@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import detect
 from .clean import Dropped
@@ -61,14 +61,23 @@ class Options:
 
 @dataclass(slots=True)
 class Reading:
-    """The reading of a line; `dropped`: parts of the original that are not spoken."""
+    """The reading of the line `written`; `dropped`: parts of it that are not spoken."""
 
     language: str
     text: str
     """Words and punctuation; a word of two or more capitals is to be spelled letter by letter."""
+    written: str
     words: list[Word] = field(default_factory=list)
-    tokens: list[Token] = field(default_factory=list)
+    spans: list[Any] = field(default_factory=list)
+    """Start, end, kind and spoken form of each token in turn: `tokens` without what few callers need."""
     dropped: list[Dropped] = field(default_factory=list)
+
+    @property
+    def tokens(self) -> list[Token]:
+        """The tokens of the line in order."""
+        each = iter(self.spans)
+        written = self.written
+        return [new(Token, (written[row[0] : row[1]], *row)) for row in zip(each, each, each, each, strict=True)]
 
     @property
     def unspoken(self) -> list[Dropped]:
@@ -78,13 +87,9 @@ class Reading:
     def moved(self, text: str, span: Callable[[int, int], tuple[int, int]]) -> Reading:
         """The same reading with positions in `text`, to which `span` maps positions in the line that was read."""
         words = [word._replace(start=at, end=end) for word in self.words for at, end in [span(word.start, word.end)]]
-        tokens = [
-            token._replace(written=text[at:end], start=at, end=end)
-            for token in self.tokens
-            for at, end in [span(token.start, token.end)]
-        ]
+        spans = [value for t in self.tokens for value in (*span(t.start, t.end), t.kind, t.spoken)]
         dropped = [Dropped(text[at:end], at, end, p.why) for p in self.dropped for at, end in [span(p.start, p.end)]]
-        return replace(self, words=words, tokens=tokens, dropped=dropped)
+        return replace(self, written=text, words=words, spans=spans, dropped=dropped)
 
 
 DEFAULT = Options()
@@ -111,29 +116,24 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
     mixed = here in ("zh", latin) and here in GRAMMARS and "h" in line.shape and "h" in scripts
     other = GRAMMARS["zh" if here == latin else latin]
     either = _either(here, other.language) if mixed else frozenset()
-    i, shape, nearest = 0, line.shape, 0
-    letters = [*(found.start() for found in _KNOWN.finditer(shape)), len(shape)] if mixed else []
+    beside = _Beside(line, here == "zh") if mixed else None
     seen = _Seen(line) if line.count > _MANY else None
-    while i < line.count:
+    i, shape, count, find, add = 0, line.shape, line.count, main.find, writer.add
+    while i < count:
         if shape[i] == " ":
             writer.gap = True
             i += 1
             continue
         line.at = i
-        found = seen.before(i) if seen else None
-        if found is None:
-            grammar = main
-            if mixed and shape[i] in either:
-                while letters[nearest] <= i:
-                    nearest += 1
-                if _by_chinese(line, letters, nearest, i, here == "zh") != (here == "zh"):
-                    grammar = other
-            found = grammar.find(line, i)
-            if seen and not seen.keep(i, found):
-                seen = None
-        writer.add(i, found)
-        line.last = found.kind
-        i = found.end
+        if seen:
+            found = seen.before(i)
+            if found is None:
+                found = other.find(line, i) if beside and shape[i] in either and beside.others(i) else find(line, i)
+                if not seen.keep(i, found):
+                    seen = None
+        else:
+            found = other.find(line, i) if beside and shape[i] in either and beside.others(i) else find(line, i)
+        i = add(i, found)
     return writer.finish(here)
 
 
@@ -220,26 +220,60 @@ def _has_words(line: Line, grammar: Grammar) -> bool:
     )
 
 
-def _by_chinese(line: Line, letters: list[int], nearest: int, i: int, chinese: bool) -> bool:
-    """Whether the letters nearest to run `i` are Chinese, not Latin; `chinese`: the result where there are none.
+class _Beside:
+    """The letters that are nearest to places of a line of two languages, Chinese or Latin; `chinese`: its own ones."""
 
-    `letters`: the runs that are Chinese or Latin, and the end of the shape; `nearest`: the first one of them after `i`.
-    """
-    shape, n, stop = line.shape, nearest, i + _NEAR
-    while (after := letters[n]) < stop and _belongs(line, after, chinese):
-        n += 1
-    found = _script(line, after, chinese) if after < stop else ""
-    if found and (shape[after - 1] != " " or shape[after - 2] not in _AFTER_BREAKS) and shape[after - 1] not in _BREAKS:
-        return found == "h"
-    n = nearest - 1
-    while n >= 0 and letters[n] > i - _NEAR and _belongs(line, letters[n], chinese):
-        n -= 1
-    before = letters[n] if n >= 0 else -1
-    if before >= 0 and before > i - _NEAR:
-        if _script(line, before, chinese) == "h":
-            return True
-        return chinese and (before == i - 1 or line.parts[before].isupper())  # a name: "iPhone15", "RTX 4090"
-    return found == "h" if found else chinese
+    def __init__(self, line: Line, chinese: bool) -> None:
+        self.line, self.own = line, chinese
+        self.letters = [*(found.start() for found in _KNOWN.finditer(line.shape)), len(line.shape)]
+        """The runs that are Chinese or Latin, and the end of the shape."""
+        self.nearest = -1
+        self.next = -1
+        self.after = self.before = 0
+        self.after_own = self.after_decides = self.looked_back = self.before_chinese = self.before_name = False
+
+    def others(self, i: int) -> bool:
+        """Whether the letters nearest to run `i`, which are asked for in order, are not of the line's own language."""
+        if self.next <= i:
+            self.move(i)
+        near = self.after < i + _NEAR
+        if near and self.after_decides:
+            return not self.after_own
+        if not self.looked_back:
+            self.look_back()
+        if self.before > i - _NEAR:
+            return self.own != (self.before_chinese or (self.own and (self.before_name or self.before == i - 1)))
+        return near and not self.after_own
+
+    def move(self, i: int) -> None:
+        """Look at the letters on both sides of run `i`; those of a unit belong to its number."""
+        line, letters, chinese = self.line, self.letters, self.own
+        n = self.nearest
+        while self.next <= i:
+            n += 1
+            self.next = letters[n]
+        self.nearest = n
+        stop = min(self.next + _NEAR, letters[-1])
+        while letters[n] < stop and _belongs(line, letters[n], chinese):
+            n += 1
+        after = self.after = letters[n]
+        shape = line.shape
+        self.after_own = after < stop and (_script(line, after, chinese) == "h") == chinese
+        breaks = shape[after - 1] in _BREAKS or (shape[after - 1] == " " and shape[after - 2] in _AFTER_BREAKS)
+        self.after_decides = not breaks
+        self.looked_back = False
+
+    def look_back(self) -> None:
+        """Look at the letters before the place as `move` does at those after it."""
+        line, letters, chinese = self.line, self.letters, self.own
+        self.looked_back = True
+        n = self.nearest - 1
+        stop = letters[n] - _NEAR
+        while n >= 0 and letters[n] > stop and _belongs(line, letters[n], chinese):
+            n -= 1
+        before = self.before = letters[n] if n >= 0 else -_NEAR
+        self.before_chinese = n >= 0 and _script(line, before, chinese) == "h"
+        self.before_name = n >= 0 and line.parts[before].isupper()  # "RTX 4090", "iPhone15"
 
 
 _BREAKS = frozenset(",.!?，。！？、；：")
@@ -301,11 +335,11 @@ class _Writer:
         self.gap = False
         self.hyphen = False
         self.words: list[Word] = []
-        self.tokens: list[Token] = []
+        self.spans: list[Any] = []
         self.dropped: list[Dropped] = list(line.dropped)
 
-    def add(self, i: int, found: Found) -> None:
-        """Add the token `found` that begins at run `i`."""
+    def add(self, i: int, found: Found) -> int:
+        """Add the token `found` that begins at run `i`; its end."""
         line = self.line
         end_run, spoken, kind, why = found
         start, end = line.starts[i], line.starts[end_run]
@@ -314,23 +348,26 @@ class _Writer:
             start, last, end = places[start], places[end - 1], places[end]
             if end <= last:
                 end = last + 1
-        written = self.text[start:end]
         if kind == "mark":
+            self.spans += (start, end, kind, "")
+            line.last = kind
             if spoken in _PAUSES:
                 self.mark(i, spoken)
             elif spoken:
                 self.gap = True
-            self.tokens.append(new(Token, (written, start, end, kind, "")))
-            return
+            return end_run
         if kind == "word" and line.shape[i] in self.unread:
             spoken, why = "", "script"
-        self.tokens.append(new(Token, (written, start, end, kind, spoken)))
+        self.spans += (start, end, kind, spoken)
         if not spoken:
             self.gap = True
             if why:
-                self.dropped.append(Dropped(written, start, end, why))
-            return
-        self.apart = self.gap and (kind == "word" == line.last or (kind in _COUNTED and line.last in _COUNTED))
+                self.dropped.append(Dropped(self.text[start:end], start, end, why))
+            line.last = kind
+            return end_run
+        if self.han:
+            self.apart = self.gap and (kind == "word" == line.last or (kind in _COUNTED and line.last in _COUNTED))
+        line.last = kind
         self.say(spoken)
         if " " in spoken:
             said = ""
@@ -340,19 +377,23 @@ class _Writer:
         else:
             self.words.append(new(Word, (spoken, start, end, kind)))
             line.said = spoken
+        return end_run
 
     def say(self, spoken: str) -> None:
         """Append words, with a space before them except between Chinese characters."""
         first, last = spoken[0], self.last
         han = first >= "\u3040" and _han(first)
-        if self.hyphen and not self.gap and not (han or self.han) and first.isalnum():
-            self.out.append("-")
-        elif not last or last in _HAN_MARKS or (han and last == "…"):
+        if not last or last in _HAN_MARKS or (han and last == "…"):
             pass
+        elif not (han or self.han):
+            if self.hyphen and not self.gap and first.isalnum():
+                self.out.append("-")
+            elif self.gap or last in ",.;:!?…" or (last.isalnum() and first.isalnum()):
+                self.out.append(" ")
         elif han and self.han and last not in _MARKS:
             if self.apart:
                 self.out.append(" ")
-        elif self.gap or last in ",.;:!?…" or (not han and not self.han and last.isalnum() and first.isalnum()):
+        elif self.gap or last in ",.;:!?…":
             self.out.append(" ")
         self.out.append(spoken)
         last = self.last = spoken[-1]
@@ -420,4 +461,4 @@ class _Writer:
         if self.last in _WEAK and self.out:
             self.out.pop()
         self.dropped.sort(key=lambda part: part.start)
-        return Reading(language, "".join(self.out).strip(), self.words, self.tokens, self.dropped)
+        return Reading(language, "".join(self.out).strip(), self.text, self.words, self.spans, self.dropped)

@@ -50,6 +50,7 @@ class _Classes(dict[int, str]):
 _CLASSES = _Classes()
 _RUN = re.compile(r"0+|a+(?:'a+)*|h+|k+|x+|p+| +|²+|.", re.DOTALL)
 EXPRESSION = frozenset("0 .,+-*/×÷^=²()±≈≠≤≥<>")
+_EXPRESSION_END = re.compile(f"[{re.escape(''.join(sorted(EXPRESSION)))}]+")
 _OPERATORS = frozenset("=×÷^±≈≠≤≥²")
 _NO_PARTS = ("",) * PAD
 _AFTER_END = "\0" * PAD
@@ -138,8 +139,8 @@ class Line:
             start = end = i
             while start > 0 and shape[start - 1] in EXPRESSION:
                 start -= 1
-            while end < self.count and shape[end] in EXPRESSION:
-                end += 1
+            if self.count > start and shape[i] in EXPRESSION:
+                end = _EXPRESSION_END.match(shape, i).end()  # type: ignore[union-attr]  # it matches one run at least
             inside = shape[start:end]
             found = not _OPERATORS.isdisjoint(inside) and "0" in inside
             self._expression = (start, max(end, i + 1), found)

@@ -16,7 +16,7 @@ class Telephones(Words):
     def address_numbers(self, line: Line, i: int) -> Found | None:
         """An IP address, version or phone number: three or more numbers with the same character between."""
         shape, parts = line.shape, line.parts
-        if line.before(i) in "0-./:":
+        if shape[i - 1] in "0-./:":
             return None
         if shape.startswith("0 0 0", i) and [len(parts[k]) for k in (i, i + 2, i + 4)] == [3, 3, 4]:
             return Found(i + 5, self.grouped([parts[k] for k in (i, i + 2, i + 4)]), "phone")
@@ -49,9 +49,9 @@ class Telephones(Words):
     def telephone(self, line: Line, i: int) -> Found | None:
         """A phone number: groups of digits with dashes, parentheses or a leading plus sign."""
         shape, parts = line.shape, line.parts
-        if shape[i] == "0" and shape[i + 1] != "-":
+        if shape[i] == "0" and (shape[i + 1] != "-" or shape[i + 2] not in "0-.,) "):
             return None
-        if line.before(i) in "a0" or (line.computes(i) and shape[i] != "+"):
+        if shape[i - 1] in "a0" or (line.computes(i) and shape[i] != "+"):
             return None
         j, dashes = i, 0
         groups: list[str] = []

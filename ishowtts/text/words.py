@@ -119,7 +119,7 @@ class Words(Grammar):
             return None
         if after in "-–" and line.shape[i + 2] == "a" and (found := self.weekdays_to(line, i, i + 2)):
             return found
-        if after in ".:@-_+" or (after == "0" and i >= line.scanned):
+        if i >= line.scanned and after in ".:@-_+0":
             found = self.link(line, i)
             if found:
                 return found
@@ -188,7 +188,7 @@ class Words(Grammar):
         if "&" in (line.before(i), line.shape[i + 1]) and part.isupper() and 1 < len(part) < 4:
             return Found(i + 1, " ".join(part), "letters")
         said, kind = self.alone(part, line.setting)
-        return Found(i + 1, said, kind)
+        return new(Found, (i + 1, said, kind, ""))
 
     def alone(self, part: str, setting: Setting) -> tuple[str, str]:
         """A word in its spoken form, without regard to its neighbours, and the kind of its token."""

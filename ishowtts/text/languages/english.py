@@ -176,7 +176,7 @@ class English(Names):
     def date(self, line: Line, i: int) -> Found | None:
         """12/25/2024, 2024-12-25, 25.12.2024, 22nd july 2012, 2Q22."""
         shape, parts = line.shape, line.parts
-        if line.before(i) in "./-:$" and i > 1 and shape[i - 2] in "0a$":
+        if shape[i - 1] in "./-:$" and i > 1 and shape[i - 2] in "0a$":
             return None
         sign = shape[i + 1]
         if sign in "/-." and shape[i + 2] == "0" and shape[i + 3] == sign and shape[i + 4] == "0":
@@ -400,8 +400,10 @@ class English(Names):
             return self.named_numbers[whole], "number"
         if size == 5 and line.word_before(i).upper() in self.states and line.street:
             return self.digits(whole), "number"
-        if size < 6 and whole.strip("0") and self.street_at(line, num.end):
+        if size < 6 and line.shape[num.end] == " " and whole.strip("0") and self.street_at(line, num.end):
             return self.house(whole), "number"
+        if size < 3:
+            return self.cardinal(whole), "number"
         if size == 4 and whole[:2] == "10" and line.word_before(i) in ("in", "since", "year", "until"):
             return _year(int(whole)), "year"
         if size == 4 and 1100 <= int(whole) < 2100 and not self.counts(line, num.end) and not line.computes(i):
@@ -430,7 +432,7 @@ class English(Names):
         if shape[i + 1] not in ".,":
             return num
         two_places = shape.startswith("0,0", i) and len(parts[i + 2]) == 2 and shape[i + 3] not in ",.0a"
-        if two_places and (line.before(i) in self.currencies or shape[i + 3 : i + 5].strip(" ")[:1] in self.currencies):
+        if two_places and (shape[i - 1] in self.currencies or shape[i + 3 : i + 5].strip(" ")[:1] in self.currencies):
             return Num(parts[i], parts[i + 2], i + 3, False)
         if (
             shape.startswith("0.0,0", i)

@@ -87,7 +87,7 @@ class German(Numbers):
         shape, parts = line.shape, line.parts
         if not shape.startswith("0.0", i) or shape[i + 3] in "a%°" or shape.startswith(".0", i + 3):
             return None
-        if (parts[i - 1] if line.before(i) == "a" else line.word_before(i)).lower() not in self.versions:
+        if (parts[i - 1] if shape[i - 1] == "a" else line.word_before(i)).lower() not in self.versions:
             return None
         said = f" {self.say_['point']} ".join(self.number_or_digits(parts[k]) for k in (i, i + 2))
         return Found(i + 3, said, "version")
@@ -187,7 +187,7 @@ class German(Numbers):
         """25.12.2024, 02.03., 2. März 2003, 2003-03-02, and ordinals before other words."""
         shape, parts = line.shape, line.parts
         first, sign = parts[i], shape[i + 1]
-        if line.before(i) in "./-:," and i > 1 and shape[i - 2] == "0":
+        if shape[i - 1] in "./-:," and i > 1 and shape[i - 2] == "0":
             return None
         if sign == "-" and len(first) == 4 and shape.startswith("0-0-0", i):
             return self.day(line, i, parts[i + 4], parts[i + 2], first, i + 5)
@@ -271,7 +271,7 @@ class German(Numbers):
     def numbered(self, line: Line, i: int) -> Found | None:
         """A number and a full stop: an ordinal before the noun that it numbers, or alone; else it ends a sentence."""
         shape, number = line.shape, line.parts[i]
-        if (len(number) > 1 and number[0] == "0") or line.before(i) in "a0.,:-":
+        if (len(number) > 1 and number[0] == "0") or shape[i - 1] in "a0.,:-":
             number = ""
         if not number or shape[i + 2] not in " \0":
             return None
@@ -279,12 +279,12 @@ class German(Numbers):
         if not word:
             alone = i == 0 and line.ends(i + 2)
             ruled = self.endings.get(line.word_before(i), "") if line.ends(i + 2) else ""
-            if alone or (ruled and ruled not in ("p", "ein") and line.before(i) == " "):
+            if alone or (ruled and ruled not in ("p", "ein") and shape[i - 1] == " "):
                 return Found(
                     i + 2 if line.shape[i + 2] == "\0" else i + 1, self.ending(number, ruled or "er"), "ordinal"
                 )
             return None
-        determined = self.endings.get(line.word_before(i), "") not in ("", "p") and line.before(i) == " "
+        determined = self.endings.get(line.word_before(i), "") not in ("", "p") and shape[i - 1] == " "
         noun = word.lower() in self.genders or (i == 0 and word not in self.endings)
         if len(number) < 4 and (determined or word[0].islower() or noun):
             return Found(i + 2, self.ending(number, self.before_noun(line, i, word)), "ordinal")
@@ -322,7 +322,7 @@ class German(Numbers):
                 return Found(j + 1, f"{self.cardinal(num.whole)} mal", "number")
             if low == "x":
                 return Found(j + 1, f"{_cardinal(num.whole, 'ein')}mal", "number")
-        elif num.whole == "1" and word and line.before(i) not in ".,:/-":
+        elif num.whole == "1" and word and shape[i - 1] not in ".,:/-":
             if word in ("Mal", "mal"):
                 return Found(j, "ein", "number")
             if word.lower() in self.scales or word in self.units:
@@ -448,7 +448,7 @@ class German(Numbers):
     def ratio(self, line: Line, i: int) -> Found | None:
         """3:2, 10:2=5, and 3-1 or 16-14 where the first is larger."""
         shape, parts = line.shape, line.parts
-        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./%°" and line.before(i) not in "-0./":
+        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./%°" and shape[i - 1] not in "-0./":
             first, second = parts[i], parts[i + 2]
             result = self.falls(first, second)
             if result and not line.computes(i) and not self.amounts(line, i + 3):

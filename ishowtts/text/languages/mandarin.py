@@ -27,7 +27,7 @@ class Mandarin(Numbers):
 
     language = "zh"
     without_spaces = True
-    plain_before = Numbers.plain_before - frozenset("-–~")
+    belonging_closely = Numbers.belonging_closely | set("-–~")
 
     def __init__(self) -> None:
         super().__init__()
@@ -327,7 +327,7 @@ class Mandarin(Numbers):
             month, day = parts[i], parts[i + 2]
             if len(month) < 3 and len(day) == 2 and 0 < int(month) < 13 and int(day) in SURE_DAYS:
                 return Found(i + 3, f"{self.cardinal(str(int(month)))}月{self.cardinal(day)}日", "date")
-        if sign not in "-/." or not shape.startswith(f"0{sign}0{sign}0", i) or line.before(i) in "./-":
+        if sign not in "-/." or not shape.startswith(f"0{sign}0{sign}0", i) or shape[i - 1] in "./-":
             return None
         year, month, day, end = parts[i], parts[i + 2], parts[i + 4], i + 5
         if len(day) == 4 and len(year) < 3:
@@ -356,9 +356,9 @@ class Mandarin(Numbers):
     def ratio(self, line: Line, i: int) -> Found | None:
         """A score: 3:2, or 3-1 and 16-14 where the first number is the larger one, or by the words beside them."""
         shape, parts = line.shape, line.parts
-        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./%°" and line.before(i) not in "-0./":
+        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./%°" and shape[i - 1] not in "-0./":
             first, second = parts[i], parts[i + 2]
-            if line.before(i) == "h" and line.parts[i - 1].endswith("满"):
+            if shape[i - 1] == "h" and line.parts[i - 1].endswith("满"):
                 return Found(i + 2, f"{self.cardinal(first)}{self.say_['subtract']}", "number")  # 满200-50
             short = len(first) == 1 or shape[i + 3] not in "ah"
             if ((short and self.falls(first, second)) or self.is_score(line, i)) and not line.computes(i):
