@@ -19,19 +19,27 @@
 
 enum { RATE = 24000, SECONDS = 3 };
 
-/* A signal similar to speech: harmonics of a gliding pitch with a changing envelope and pauses. */
-static float *voice(int rate) {
-    const size_t n = (size_t)(SECONDS * rate);
-    float *x = malloc(n * sizeof *x);
+/* A signal similar to speech, made before the tests: harmonics of a gliding pitch with an envelope and pauses. */
+static float speech[SECONDS * RATE];
+
+static int make_speech(void **state) {
+    (void)state;
     double phase = 0;
-    assert_non_null(x);
-    for (size_t i = 0; i < n; i++) {
-        const double t = (double)i / rate;
+    for (int i = 0; i < SECONDS * RATE; i++) {
+        const double t = (double)i / RATE;
         double sum = 0;
-        phase += 2 * M_PI * (120 + 30 * sin(2 * M_PI * 0.7 * t)) / rate;
+        phase += 2 * M_PI * (120 + 30 * sin(2 * M_PI * 0.7 * t)) / RATE;
         for (int h = 1; h <= 20; h++) sum += sin(h * phase) / h;
-        x[i] = (float)(0.15 * sum * pow(fabs(sin(2 * M_PI * 1.5 * t)), 0.5));
+        speech[i] = (float)(0.15 * sum * pow(fabs(sin(2 * M_PI * 1.5 * t)), 0.5));
     }
+    return 0;
+}
+
+/* A copy of it, whose bounds sanitizers know. */
+static float *voice(void) {
+    float *x = malloc(sizeof speech);
+    assert_non_null(x);
+    memcpy(x, speech, sizeof speech);
     return x;
 }
 
@@ -102,7 +110,7 @@ static double spectral_distance(const float *a, const float *b, size_t n, int ra
 }
 
 static void check_sound(ishow_format format, int to, int whole) {
-    float *x = voice(RATE);
+    float *x = voice();
     ishow_pcm at_rate = {0};
     ishow_buffer file = encode(format, RATE, to, whole, x, SECONDS * RATE, 7001);
     ishow_pcm back = decode(&file, format, to);
@@ -116,12 +124,13 @@ static void check_sound(ishow_format format, int to, int whole) {
         assert_in_range(extra, 0, 2600);
     else
         assert_true(labs(extra) <= (lossless ? 1 : to / 500));
-    size_t lag = 0;
+    size_t lag = 0; /* the best one for the first tenth of the speech, which the rest must agree with */
     double best = 0;
     for (size_t l = 0; l < (delayed ? 1300 : lossless ? 1 : 9); l++) {
-        double like = likeness(at_rate.samples, at_rate.length, back.samples, back.length, l);
+        double like = likeness(at_rate.samples, at_rate.length / 10, back.samples, back.length, l);
         if (like > best) best = like, lag = l;
     }
+    best = likeness(at_rate.samples, at_rate.length, back.samples, back.length, lag);
     const size_t n = at_rate.length < back.length - lag ? at_rate.length : back.length - lag;
     const double level = (double)ishow_audio_rms(back.samples + lag, n) / (double)ishow_audio_rms(at_rate.samples, n);
     const double far = spectral_distance(at_rate.samples, back.samples + lag, n, to);
@@ -153,7 +162,7 @@ static size_t first_audio(ishow_format format) {
     ishow_encoder *e = NULL;
     const unsigned char *out;
     size_t n_out, header = 0, in = 0;
-    float *x = voice(RATE);
+    float *x = voice();
     assert_int_equal(ishow_encoder_create(&e, &options, NULL), ISHOW_OK);
     assert_int_equal(ishow_encoder_push(e, NULL, 0, 0, &out, &header, NULL), ISHOW_OK);
     do {
@@ -180,7 +189,7 @@ static void streams_begin_early(void **state) {
 
 static void equal_samples_give_equal_bytes(void **state) {
     (void)state;
-    float *x = voice(RATE);
+    float *x = voice();
     for (int format = 0; format < ISHOW_FORMATS; format++)
         for (int whole = 0; whole < 2; whole++) {
             ishow_buffer a = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234),
@@ -195,7 +204,7 @@ static void equal_samples_give_equal_bytes(void **state) {
 /* Clips that are shorter than a codec's look-ahead. */
 static void the_shortest_clips_are_files(void **state) {
     (void)state;
-    float *x = voice(RATE);
+    float *x = voice();
     for (int format = 0; format < ISHOW_FORMATS; format++)
         for (size_t n = 0; n < 3000; n = n < 4 ? n + 1 : n * 3 / 2) {
             ishow_buffer file = encode((ishow_format)format, RATE, RATE, 1, x, n, RATE),
@@ -368,5 +377,5 @@ int main(void) {
         cmocka_unit_test(resampling_without_memory_fails),
         cmocka_unit_test(streamed_resampling_equals_the_whole),
     };
-    return cmocka_run_group_tests_name("audio encode", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("audio encode", tests, make_speech, NULL);
 }

@@ -78,7 +78,7 @@ static void a_gateway_speaks_as_its_worker_does(void **state) {
     speaker s;
     speaker_make(&s, nats.url, (speaker_kind){.name = "one"});
     ishow_engine *g = gateway_make(nats.url, "gate", NULL);
-    cluster_shows(g, "\"state\":\"ready\"", 1);
+    cluster_shows(g, "\"name\":\"one\",\"state\":\"ready\"", 1);
     ishow_model_info here, there;
     ishow_engine_info(s.engine, &here);
     ishow_engine_info(g, &there);
@@ -167,7 +167,7 @@ static void a_restarted_broker_only_delays_speech(void **state) {
     speaker s;
     speaker_make(&s, nats.url, (speaker_kind){.name = "one", .slow_us = 50000});
     ishow_engine *g = gateway_make(nats.url, "gate", NULL);
-    cluster_shows(g, "\"state\":\"ready\"", 1);
+    cluster_shows(g, "\"name\":\"one\",\"state\":\"ready\"", 1);
     float *all = NULL;
     size_t n = 0;
     ishow_utterance *u = cluster_submit(g, CLUSTER_TEXT);

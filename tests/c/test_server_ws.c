@@ -226,6 +226,14 @@ static void errors_are_reported_and_the_connection_continues(void **state) {
     rig_free(r);
 }
 
+static void wait_for_parts(rig *r, const char *wanted) {
+    for (int same = 0; !same; usleep(1000)) {
+        pthread_mutex_lock(&r->text.lock);
+        same = !strcmp(r->text.parts, wanted);
+        pthread_mutex_unlock(&r->text.lock);
+    }
+}
+
 static void a_text_comes_in_pieces(void **state) {
     rig *r = rig_without_voice();
     int fd = open_ws(r, "", 0);
@@ -243,6 +251,7 @@ static void a_text_comes_in_pieces(void **state) {
     snprintf(kept, sizeof kept, "{\"event\":\"text\",\"request_id\":\"a\",\"kept\":%zu}",
              strlen("Good evening everybody, "));
     expect_text(fd, kept);
+    wait_for_parts(r, "Good evening everybody,|We are here|"); /* before the end, which lets a part be longer */
     say(fd, "{\"request_id\":\"a\",\"text\":\" today.\"}");
     for (f = read_other(fd); f.opcode == 2; f = read_other(fd)) free(f.data);
     if (!strstr(f.data, "\"event\":\"end\"")) fail_msg("%s", f.data);
