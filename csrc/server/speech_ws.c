@@ -123,7 +123,8 @@ static int send_job(ws *w, job *j) {
     int binary, ended = 0;
     fault failure = {0};
     pthread_mutex_lock(&j->lock);
-    while (ws_capacity(w) && (skip = frame_next(j->out.data + j->taken, j->out.n - j->taken, &binary, &message, &n))) {
+    while (ws_capacity(w) && j->taken < j->out.n && /* there are no data before the first message */
+           (skip = frame_next(j->out.data + j->taken, j->out.n - j->taken, &binary, &message, &n))) {
         ws_send(w, binary, message, n);
         j->taken += skip;
         job_took(j);

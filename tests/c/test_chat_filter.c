@@ -320,7 +320,7 @@ static void test_the_masked_are_not_one_person(void **state) {
         int passed = 0;
         for (int i = 0; i < 8; i++) {
             ishow_chat_message m = fake_message("", "", "hello everybody");
-            char id[16];
+            char id[32];
             filtered r;
             snprintf(id, sizeof id, "m%d-%d", masked, i);
             m.id = fake_span(id);
