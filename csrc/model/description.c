@@ -56,6 +56,24 @@ static const field duration_fields[] = {
     {"duration", "file", TEXT, AT(duration_file)},
 };
 
+/* Texts that are one of some words. */
+static const struct choice {
+    const char *name, *words[3];
+    size_t at;
+} choices[] = {
+    {"info.text_layout", {"padded", "average", "aligned"}, AT(text_layout)},
+    {"dit.backbone", {"dit", "unett"}, AT(backbone)},
+    {"vocos.head", {"spectrum", "source_filter"}, AT(head)},
+};
+
+/* Largest whole number; products of three of them do not overflow. */
+static const json_int_t WHOLE_MOST = 1 << 20;
+
+static ishow_status unreadable(const char *section, const char *key, ishow_error *error) {
+    return ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s%s%s.", section,
+                      *section ? "." : "", key);
+}
+
 static ishow_status take(description *d, const field *rows, size_t n, ishow_error *error) {
     for (size_t i = 0; i < n; i++) {
         const field *f = &rows[i];
@@ -64,13 +82,24 @@ static ishow_status take(description *d, const field *rows, size_t n, ishow_erro
         int good = 0;
         switch (f->kind) {
         case TEXT: good = (*(const char **)at = json_string_value(value)) != NULL; break;
-        case WHOLE: good = json_is_integer(value), *(json_int_t *)at = json_integer_value(value); break;
+        case WHOLE:
+            *(json_int_t *)at = json_integer_value(value);
+            good = json_is_integer(value) && *(json_int_t *)at >= 0 && *(json_int_t *)at <= WHOLE_MOST;
+            break;
         case REAL: good = json_is_number(value), *(double *)at = json_number_value(value); break;
         case FLAG: good = json_is_boolean(value), *(int *)at = json_is_true(value); break;
         }
-        if (!good)
-            return ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s%s%s.",
-                              f->section ? f->section : "", f->section ? "." : "", f->key);
+        if (!good) return unreadable(f->section ? f->section : "", f->key, error);
+    }
+    return ISHOW_OK;
+}
+
+static ishow_status check_choices(const description *d, ishow_error *error) {
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        const char *const word = *(const char *const *)((const char *)d + choices[i].at);
+        int known = 0;
+        for (size_t k = 0; k < 3 && choices[i].words[k]; k++) known |= !strcmp(word, choices[i].words[k]);
+        if (!known) return unreadable("", choices[i].name, error);
     }
     return ISHOW_OK;
 }
@@ -81,6 +110,7 @@ ishow_status description_read(description *out, const char *json, ishow_error *e
     if (!(out->root = json_loads(json, JSON_REJECT_DUPLICATES, &why)))
         return ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s.", why.text);
     ishow_status status = take(out, fields, sizeof fields / sizeof *fields, error);
+    if (!status) status = check_choices(out, error);
     if (!status && !json_is_null(json_object_get(out->root, "duration")))
         status = take(out, duration_fields, sizeof duration_fields / sizeof *duration_fields, error);
     const json_t *calibration = json_object_get(out->root, "calibration");

@@ -21,7 +21,8 @@ typedef struct description {
     int uses_prompt, text_mask_padding;
 } description;
 
-/* EINTERNAL names what is missing or of another type. description_free in any case. */
+/* EINTERNAL names what is missing, of another type, an unknown word, or a number that is negative or above 2^20.
+ * description_free in any case. */
 ishow_status description_read(description *out, const char *json, ishow_error *error);
 void description_free(description *d);
 

@@ -61,8 +61,8 @@ typedef struct native {
     size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens,
         speakers; /* the last `speakers` tokens name speakers */
     int mask_padding;
-    size_t unett; /* 1: a UNetT, whose rows of a branch begin with one of the time, and whose norms are root mean
-                     square; 0: a DiT, whose norms the time modulates */
+    size_t unett; /* 1: a UNetT: the embedding of the time is a row before those of a branch's frames, so this is also
+                     the number of such rows; norms are root mean square. 0: a DiT, whose norms the time modulates */
     float mel_mean, mel_std;
 
     /* text encoder */

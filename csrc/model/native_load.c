@@ -136,6 +136,7 @@ static void load_unett(loader *in) {
     }
 }
 
+/* The flow transformer of either kind; the order is that of a packed file. */
 static void load_dit(loader *in) {
     native *m = in->m;
     load_text(in);
@@ -238,8 +239,10 @@ static void load_calibration(loader *in) {
 static void load_file(loader *in, const char *path, void (*load)(loader *in)) {
     if (in->status) return;
     in->path = path;
+    in->mapped = 0;
     in->status = tensor_file_open(&in->file, path, in->error);
     if (!in->status) load(in);
+    if (!in->status && !in->mapped) in->status = tensor_file_all_read(in->file, in->error);
     tensor_file_close(in->file);
     in->file = NULL;
 }
@@ -247,26 +250,27 @@ static void load_file(loader *in, const char *path, void (*load)(loader *in)) {
 /* Tables of angles t / 10000^(2 i / width) for positions. A row of text positions has cosines, then sines. */
 static void load_tables(loader *in) {
     native *m = in->m;
-    const size_t frames = m->info.max_frames + m->unett, half = m->dim_head / 2, text_half = m->text_dim / 2;
-    m->cos = ishow_alloc(frames * half, sizeof *m->cos);
-    m->sin = ishow_alloc(frames * half, sizeof *m->sin);
+    const size_t frames = m->info.max_frames, rows = frames + m->unett, half = m->dim_head / 2,
+                 text_half = m->text_dim / 2;
+    m->cos = ishow_alloc(rows * half, sizeof *m->cos);
+    m->sin = ishow_alloc(rows * half, sizeof *m->sin);
     m->positions = ishow_alloc(frames * m->text_dim, sizeof *m->positions);
     if (!m->cos || !m->sin || !m->positions) {
         in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a model");
         return;
     }
-    for (size_t f = 0; f < frames; f++) {
+    for (size_t f = 0; f < rows; f++)
         for (size_t i = 0; i < half; i++) {
             const float angle = (float)f * (1.0f / powf(10000.0f, (float)(2 * i) / (float)m->dim_head));
             m->cos[f * half + i] = cosf(angle);
             m->sin[f * half + i] = sinf(angle);
         }
+    for (size_t f = 0; f < frames; f++)
         for (size_t i = 0; i < text_half; i++) {
             const float angle = (float)f * (1.0f / powf(10000.0f, (float)(2 * i) / (float)m->text_dim));
             m->positions[f * m->text_dim + i] = cosf(angle);
             m->positions[f * m->text_dim + text_half + i] = sinf(angle);
         }
-    }
 }
 
 static ishow_status check_sizes(const native *m, ishow_error *error) {

@@ -2,8 +2,8 @@
  * and read by every step at that time. An approximation: in a whole row the reference attends to the new frames too.
  *
  * Kept for a time: x of the reference [frames][M] in whole cache lines, then [depth][heads] keys and values as
- * kernels.keep writes them. x is needed for the position convolutions, which reach over the edges of what is
- * computed. */
+ * kernels.keep writes them; in a UNetT those of the time come first, at position 0, and frame f is at position 1 + f. x
+ * is needed for the position convolutions, which reach over the edges of what is computed. */
 #include <string.h>
 
 #include "base/base.h"

@@ -78,7 +78,8 @@ static void add_product(const stepping *s, const operand *y, size_t n, const mat
         s->m->k->product(y, n, w, PRODUCT_GATED, modulation(s, s->layer, gate), x, s->m->dim);
 }
 
-/* Keeps the input of a block of a UNetT, or joins it with that of the mirrored block. */
+/* Before a block of a UNetT: keeps the input of one in the first half; of one in the second half, replaces it by a
+ * product of it and the input of the mirrored block, depth - 1 - layer. */
 static void skip(const stepping *s, size_t layer, size_t first, size_t n, char *memory) {
     const native *m = s->m;
     const size_t dim = m->dim, half = m->depth / 2, wide = pitch(2 * dim);
@@ -235,6 +236,7 @@ ishow_status step_begin(stepping *s, size_t rows, size_t block, size_t longest, 
     s->x = workspace_floats(&m->a, rows * dim);
     s->qkv = workspace_floats(&m->b, rows * 3 * m->inner);
     s->attended = workspace_floats(&m->c, rows * pitch(m->inner));
+    /* gains of the norms, which depend on the time of the row, or skips */
     float *of_row = workspace_floats(&m->d, m->unett ? m->depth / 2 * rows * dim : (2 * m->depth + 1) * dim);
     if (!s->x || !s->qkv || !s->attended || !of_row || !native_workspaces(m, workspace_bytes(m, longest, block)))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", longest);

@@ -28,7 +28,9 @@ void pack(loader *in, matrix *out, word_type type, const float *w, const float *
 }
 
 int kept(loader *in, matrix *out, word_type type, size_t n, size_t k, int has_bias) {
-    return !in->status && packed_take(in->m->packed, out, type, n, k, has_bias);
+    const int found = !in->status && packed_take(in->m->packed, out, type, n, k, has_bias);
+    if (found) in->mapped = 1;
+    return found;
 }
 
 void pack_product(loader *in, matrix *out, const format *as, float *w, const float *bias, size_t n, size_t k) {

@@ -9,6 +9,7 @@ typedef struct loader {
     native *m;
     tensor_file *file;
     const char *path;
+    int mapped;             /* 1: some matrices of the file were packed earlier, so that it was not read whole */
     const char *calibrated; /* hash of the model, which a calibration must name */
     ishow_status status;    /* of the first error */
     ishow_error *error;
@@ -20,7 +21,7 @@ typedef struct loader {
 float *take(loader *in, const char *name, size_t a, size_t b, size_t c);
 float *take_part(loader *in, const char *base, const char *part, size_t a, size_t b, size_t c);
 void *array(loader *in, size_t n, size_t size); /* zeros */
-/* 1: the matrix was packed by an earlier process. */
+/* 1: *out is the matrix as an earlier process packed it; 0: it must be read and packed. */
 int kept(loader *in, matrix *out, word_type type, size_t n, size_t k, int has_bias);
 void pack(loader *in, matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k);
 /* A product of a block; rounds w [n][k] in place where `as` has bits. */

@@ -25,6 +25,7 @@ struct tensor_file {
     size_t read;             /* bytes of tensors that were read */
     double opened, reported; /* ishow_now() */
     json_t *table;
+    json_t *seen; /* object whose keys are the names of tensors that were read, as the file has them */
 };
 
 static ishow_status bad(const tensor_file *file, const char *name, const char *what, ishow_error *error) {
@@ -56,7 +57,7 @@ ishow_status tensor_file_open(tensor_file **out, const char *path, ishow_error *
     int fd = -1;
     *out = NULL;
     tensor_file *file = calloc(1, sizeof *file);
-    if (!file || !(file->path = ishow_strdup(path))) {
+    if (!file || !(file->path = ishow_strdup(path)) || !(file->seen = json_object())) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a weight file");
         goto done;
     }
@@ -114,6 +115,7 @@ void tensor_file_close(tensor_file *file) {
     if (!file) return;
     if (file->data) munmap(file->data, file->size);
     json_decref(file->table);
+    json_decref(file->seen);
     free(file->path);
     free(file);
 }
@@ -134,12 +136,16 @@ static float half_to_float(uint16_t h) {
     return out;
 }
 
-static json_t *find(const tensor_file *file, const char *name) {
-    static const char *const prefixes[] = {"", "ema_model.transformer.", "ema_model.", "transformer."};
-    char whole[256];
+enum { NAME_BYTES = 256 };
+/* Of published checkpoints, before the name of a tensor; the longer of two that fit comes first. */
+static const char *const prefixes[] = {"ema_model.transformer.", "ema_model.", "transformer.", ""};
+enum { PREFIXES = sizeof prefixes / sizeof *prefixes };
+
+/* The entry of a tensor, and its name in the file; NULL: there is none. */
+static json_t *find(const tensor_file *file, const char *name, char whole[NAME_BYTES]) {
     json_t *entry = NULL;
-    for (size_t i = 0; !entry && i < sizeof prefixes / sizeof *prefixes; i++) {
-        snprintf(whole, sizeof whole, "%s%s", prefixes[i], name);
+    for (size_t i = PREFIXES; !entry && i > 0; i--) {
+        snprintf(whole, NAME_BYTES, "%s%s", prefixes[i - 1], name);
         entry = json_object_get(file->table, whole);
     }
     return entry;
@@ -153,7 +159,8 @@ ishow_status tensor_read(tensor_file *file, const char *name, const size_t *shap
                          ishow_error *error) {
     const char *type;
     size_t begin, n, wanted = 1;
-    json_t *entry = find(file, name);
+    char whole[NAME_BYTES];
+    json_t *entry = find(file, name, whole);
     *out = NULL;
     if (!entry) return bad(file, name, "is missing", error);
     json_t *sizes = json_object_get(entry, "shape");
@@ -163,7 +170,7 @@ ishow_status tensor_read(tensor_file *file, const char *name, const size_t *shap
         wanted *= shape[i];
     }
     if (!fits || n != wanted) return bad(file, name, "has another shape than the architecture needs", error);
-    float *values = ishow_alloc(n, sizeof *values);
+    float *values = json_object_set_new(file->seen, whole, json_true()) ? NULL : ishow_alloc(n, sizeof *values);
     if (!values) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %s", name);
     const unsigned char *from = file->data + begin;
     for (size_t i = 0; i < n; i++) {
@@ -186,6 +193,30 @@ ishow_status tensor_read(tensor_file *file, const char *name, const size_t *shap
     }
     file->read += n * width_of(type);
     *out = values;
+    return ISHOW_OK;
+}
+
+/* What files hold beside weights; ishowtts/model/tensor_names.py has the same names. */
+static int is_bookkeeping(const char *name) {
+    static const char *const counters[] = {"initted", "step", "update", "rotary_embed.inv_freq"},
+                             *const tables[] = {"mel_spec.", "feature_extractor.", "head.istft."};
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        if (!strcmp(name, counters[i])) return 1;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (!strncmp(name, tables[i], strlen(tables[i]))) return 1;
+    return 0;
+}
+
+ishow_status tensor_file_all_read(const tensor_file *file, ishow_error *error) {
+    const char *name;
+    json_t *entry;
+    json_object_foreach(file->table, name, entry) {
+        size_t i = 0;
+        while (strncmp(name, prefixes[i], strlen(prefixes[i])) != 0) i++; /* the last one is empty */
+        if (strcmp(name, "__metadata__") && !json_object_get(file->seen, name) &&
+            !is_bookkeeping(name + strlen(prefixes[i])))
+            return bad(file, name, "does not belong to this architecture", error);
+    }
     return ISHOW_OK;
 }
 

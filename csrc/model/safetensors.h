@@ -19,6 +19,11 @@ void tensor_file_close(tensor_file *file); /* NULL allowed */
 ishow_status tensor_read(tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out,
                          ishow_error *error);
 
+/* OK when every weight of the file was read. EFORMAT names one that was not, as it belongs to another architecture:
+ * one with more blocks or other parts. Counters of training, and tables that this library computes itself, are not
+ * weights. */
+ishow_status tensor_file_all_read(const tensor_file *file, ishow_error *error);
+
 /* Logs how far `work` on the file's tensors is, by those that were read, and how long the rest takes; at most once in
  * two seconds. */
 void tensor_file_report(tensor_file *file, const char *work);

@@ -59,7 +59,7 @@ class DiTConfig:
     `dim`, `depth`, `heads`, `dim_head`: width, number of blocks, attention heads and their width. `ff_mult`: width of
     the feed-forward part over `dim`. `text_dim`, `conv_layers`: width and number of ConvNeXt blocks of the text
     embedding. `text_num_embeds`: size of the vocabulary. `text_mask_padding`: padding is hidden from the text blocks.
-    `text_layout`: how tokens are assigned to frames, see `dit.DiT.spread`. `pe_attn_head`: heads with rotary
+    `text_layout`: how tokens are assigned to frames, see `FlowNetwork.spread`. `pe_attn_head`: heads with rotary
     embedding, None for all. `qk_norm`, `long_skip_connection`: as in the official package.
 
     `guidance_max`: strength of guidance up to which the network is guidance-conditioned and gives the guided velocity

@@ -158,7 +158,7 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([nn.Linear(inner, config.dim)])
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
-        """Frames x [B,T,D], rotary tables cos and sin [T,1,dim_head/2], `mask` [B,T] or None → [B,T,D]."""
+        """Frames x [B,T,D], rotary tables cos and sin [T,1,dim_head/2], `mask` [B,1,1,T] or None → [B,T,D]."""
         x = x.to(self.to_q.weight.dtype)
         q, k, v = (to(x).unflatten(-1, (self.heads, -1)) for to in (self.to_q, self.to_k, self.to_v))
         if self.q_norm is not None and self.k_norm is not None:

@@ -1,4 +1,7 @@
-"""Names of tensors in weight files: what training scripts put around and before them, and what is no weight."""
+"""Names of tensors in weight files: what training scripts put around and before them, and what is no weight.
+
+csrc/model/safetensors.c knows the same names that are no weights.
+"""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ int fuzz_one(const uint8_t *data, size_t n) {
             if (tensor_read(file, "a", shapes[i], 1 + i % 2, &values, &error) == ISHOW_OK) free(values);
             if (tensor_read(file, "b.weight", shapes[i], 2, &values, &error) == ISHOW_OK) free(values);
         }
+        fuzz_must(tensor_file_all_read(file, &error) == ISHOW_OK || error.message[0]);
         tensor_file_close(file);
     } else {
         fuzz_must(error.message[0]);

@@ -25,6 +25,7 @@ from ishowtts.model.duration import DurationPredictor
 from ishowtts.model.native import native_json, why_not
 from ishowtts.model.source import resolve
 from ishowtts.model.source_filter import F0_BINS
+from ishowtts.model.tensor_names import IGNORED, IGNORED_PREFIXES
 from ishowtts.model.vocos import Vocos
 
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
@@ -40,6 +41,7 @@ LAYOUTS = {
     "speakers named": {"text_layout": "aligned", "speakers": 12},
     "source-filter vocoder": {"head": "source_filter"},
     "U-Net": {"backbone": "unett", "depth": 4, "conv_layers": 0, "pe_attn_head": 1},
+    "U-Net, aligned, guidance embedded": {"backbone": "unett", "text_layout": "aligned", "guidance_max": 4.0},
 }
 # Largest difference to fp32 PyTorch, relative to a result's largest value: exact, then for quantised weights.
 TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
@@ -186,10 +188,11 @@ def test_without_the_other_branch_as_with_strength_zero(tmp_path, precision):
         assert not torch.equal(one, guided)
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("precision", TOLERANCE)
-def test_threads_do_not_change_a_bit(tmp_path, precision):
+def test_threads_do_not_change_a_bit(tmp_path, precision, backbone):
     """Each number of threads divides the rows into other blocks."""
-    source = resolve(_model(tmp_path / "model"))
+    source = resolve(_model(tmp_path / "model", backbone=backbone))
     text = native_json(source, precision)
     for kernels in _kernels():
         for frames in (FRAMES, 130):
@@ -209,8 +212,9 @@ def test_convolutions_as_wide_as_the_published_ones(tmp_path):
             assert error <= TOLERANCE["fp32"], (kernels, name, error)
 
 
-def test_lengths_change_from_call_to_call(tmp_path):
-    source = resolve(_model(tmp_path / "model"))
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_lengths_change_from_call_to_call(tmp_path, backbone):
+    source = resolve(_model(tmp_path / "model", backbone=backbone))
     text = native_json(source, "bf16")
     used = Native(text, threads=2)
     for frames in (2, 300, 13, 12, 97):
@@ -275,6 +279,8 @@ def _damage(folder, how):
         return
     if how == "missing":
         del state[key]
+    elif how == "more":
+        state[key.replace(".1.", ".2.")] = state[key].clone()
     elif how == "shape":
         state[key] = torch.zeros(3, 3)
     elif how.startswith("dtype"):
@@ -291,6 +297,7 @@ def _damage(folder, how):
     [
         ("cut", "cut off|outside the file"),
         ("missing", "ff.2.weight is missing"),
+        ("more", "transformer_blocks.2.ff.ff.2.weight does not belong to this architecture"),
         ("shape", "another shape"),
         ("nan", "not finite"),
     ]
@@ -309,8 +316,8 @@ def test_half_precision_files_are_read(tmp_path):
     folder = _model(tmp_path / "model")
     state = {f"ema_model.transformer.{k}": v for k, v in load_model(folder).dit.state_dict().items()}
     state["ema_model.transformer.proj_out.weight"] *= 1e-6
-    state["ema_model.initted"] = torch.tensor(True)
-    state["ema_model.step"] = torch.tensor(7)
+    state |= {f"ema_model.{prefix}window": torch.ones(3) for prefix in IGNORED_PREFIXES}
+    state |= {f"ema_model.{name}": torch.tensor(7) for name in IGNORED}
     for dtype in (torch.float16, torch.bfloat16):
         save_file(
             {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, folder / "dit.safetensors"
@@ -346,9 +353,10 @@ def _results_of(description, source):
     return _results(Native(description, threads=1, kernels="generic"), source.config)
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("precision", TOLERANCE)
-def test_packed_weights_are_mapped_at_the_second_start(tmp_path, precision):
-    source = resolve(_model(tmp_path / "model", text_layout="aligned", guidance_max=4.0))
+def test_packed_weights_are_mapped_at_the_second_start(tmp_path, precision, backbone):
+    source = resolve(_model(tmp_path / "model", text_layout="aligned", guidance_max=4.0, backbone=backbone))
     plain = _results_of(native_json(source, precision), source)
     description, folder = _kept_json(source, precision, tmp_path / "new" / "packed"), tmp_path / "new" / "packed"
     first = _results_of(description, source)
@@ -361,7 +369,7 @@ def test_packed_weights_are_mapped_at_the_second_start(tmp_path, precision):
         assert torch.equal(first[name], value) and torch.equal(second[name], value), name
 
     state = load_file(source.dit)  # the same description with other large weights, which are not read
-    state["transformer_blocks.0.ff.ff.2.weight"] += 1
+    state["layers.1.0.weight" if backbone == "unett" else "transformer_blocks.0.ff.ff.2.weight"] += 1
     save_file(state, source.dit)
     assert torch.equal(_results_of(description, source)["velocity"], plain["velocity"])
     file.unlink()
