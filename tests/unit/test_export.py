@@ -26,10 +26,12 @@ def written(folder: Path, model: LoadedModel) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("layout", ["padded", "average", "aligned"])
-def test_every_graph_is_the_models(tmp_path: Path, layout: str) -> None:
+@pytest.mark.parametrize(
+    ("layout", "backbone"), [("padded", "dit"), ("padded", "unett"), ("average", "dit"), ("aligned", "dit")]
+)
+def test_every_graph_is_the_models(tmp_path: Path, layout: str, backbone: str) -> None:
     changes = {"guidance_max": 4.0} if layout == "aligned" else {}
-    model = written(tmp_path / "model", tiny_model(layout, **changes))
+    model = written(tmp_path / "model", tiny_model(layout, backbone=backbone, **changes))
     out = tmp_path / "onnx"
     differences = export.export_onnx(model, out)
     names = {"encode", "modulate", "step", "step_unguided", "vocode"} | (
