@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import save_file
 
 from ishowtts import Engine
+from ishowtts.model.checkpoint import BACKBONES
 from ishowtts.model.compile import compile_model, is_current, package_dir
-from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
-from ishowtts.model.dit import DiT
+from ishowtts.model.config import Backbone, DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
 from ishowtts.model.duration import DurationPredictor
 from ishowtts.model.vocos import Vocos
 
@@ -39,7 +39,9 @@ def open_engine(model: Path, **options: object) -> Engine:
     return engine
 
 
-def make(folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tuple[str, ...] = ()) -> Path:
+def make(
+    folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tuple[str, ...] = (), backbone: Backbone = "dit"
+) -> Path:
     """Write model.json, vocab.txt and the checkpoints; the same weights every time."""
     folder.mkdir(parents=True, exist_ok=True)
     phones = [name for name in VOCAB.read_text(encoding="utf-8").split() if not name.startswith("@")]
@@ -47,7 +49,7 @@ def make(folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tup
     symbols = len(vocab.splitlines())
     dit = DiTConfig(
         64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=symbols, text_layout="aligned",
-        guidance_max=guidance_max, speakers=len(speakers),
+        guidance_max=guidance_max, speakers=len(speakers), backbone=backbone,
     )  # fmt: skip
     durations = DurationConfig(16, 1, 3)
     config = ModelConfig("tiny", dit, MelConfig(), VocosConfig(32, 64, 2), durations, text="phones")
@@ -57,7 +59,7 @@ def make(folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tup
         torch.manual_seed(7)
         width = 128 if fault == "shape" else dit.dim
         parts: dict[str, torch.nn.Module] = {
-            "dit": DiT(dataclasses.replace(dit, dim=width, heads=width // 64)),
+            "dit": BACKBONES[backbone](dataclasses.replace(dit, dim=width, heads=width // 64)),
             "vocos": Vocos(config.vocos, config.mel),
             "duration": DurationPredictor(durations, symbols, len(speakers)),
         }

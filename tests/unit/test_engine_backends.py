@@ -12,6 +12,7 @@ from tiny import PACKAGES, make, open_engine, package
 
 from ishowtts import ConfigError, Engine, ModelError
 from ishowtts.model.backend import TorchBackend
+from ishowtts.model.checkpoint import BACKBONES
 
 TEXT = "The quick brown fox jumps over the lazy dog."
 
@@ -19,6 +20,12 @@ TEXT = "The quick brown fox jumps over the lazy dog."
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module", params=BACKBONES)
+def each(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with each kind of transformer."""
+    return make(tmp_path_factory.mktemp("model") / "tiny", backbone=request.param)
 
 
 @pytest.mark.timeout(1200)
@@ -39,10 +46,10 @@ def test_the_package_agrees_with_the_model(model: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(("precision", "largest"), [("fp32", 1e-4), ("bf16", 0.1), ("int8-dynamic", 0.2)])
-def test_the_native_backend_agrees_with_the_model(model: Path, precision: str, largest: float) -> None:
-    with open_engine(model, precision="fp32") as eager:
+def test_the_native_backend_agrees_with_the_model(each: Path, precision: str, largest: float) -> None:
+    with open_engine(each, precision="fp32") as eager:
         expected = eager.speak(TEXT, seed=5).samples
-    with open_engine(model, precision=precision, threads=2, backend="native") as engine:
+    with open_engine(each, precision=precision, threads=2, backend="native") as engine:
         assert (engine.info["backend"], engine.info["precision"]) == ("native", precision) and not engine.compilable
         samples = engine.speak(TEXT, seed=5).samples
     difference = float(np.abs(samples - expected).max())
@@ -144,11 +151,11 @@ def test_the_backend_that_is_asked_for(model: Path) -> None:
         assert engine.info["backend"] in ("native", "aotinductor", "eager")
 
 
-def test_torch_compile_speaks(model: Path) -> None:
+def test_torch_compile_speaks(each: Path) -> None:
     """The backend "compile": what torch.compile makes of step and vocoder speaks like eager PyTorch."""
-    with open_engine(model, precision="fp32") as eager:
+    with open_engine(each, precision="fp32") as eager:
         expected = eager.speak(TEXT, seed=5, nfe=3).samples
-    with open_engine(model, precision="fp32", backend="compile") as engine:
+    with open_engine(each, precision="fp32", backend="compile") as engine:
         assert engine.info["backend"] == "torch.compile"
         spoken = engine.speak(TEXT, seed=5, nfe=3).samples
     assert spoken.shape == expected.shape and float(np.abs(spoken - expected).max()) <= 1e-3

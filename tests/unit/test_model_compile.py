@@ -75,13 +75,15 @@ def test_other_layouts_compile(layout, tmp_path):
 
 @needs_compiler
 @pytest.mark.timeout(900)
-def test_a_u_net_compiles(tmp_path):
+@pytest.mark.parametrize("graph", ["modulate", "step"])
+def test_a_u_net_compiles(graph, tmp_path):
+    """The graphs in which it differs from a DiT."""
     model = tiny_model("padded", backbone="unett")
-    archive = compile_graph("step", build(model)["step"], model.config, tmp_path / "step.pt2")
+    archive = compile_graph(graph, build(model)[graph], model.config, tmp_path / "graph.pt2")
     run = torch._inductor.aoti_load_package(str(archive))
     for frames in LENGTHS:
-        given = examples(model.config, frames, 0)["step"]
-        assert torch.allclose(run(*given), build(model)["step"](*given), atol=1e-4)
+        given = examples(model.config, frames, 0)[graph]
+        assert torch.allclose(run(*given), build(model)[graph](*given), atol=1e-4)
 
 
 @needs_compiler
