@@ -24,9 +24,10 @@ VERSION := $(SOVERSION).$(call version_of,MINOR).$(call version_of,PATCH)
 CC      ?= cc
 WARN    := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror
 CFLAGS  ?= -O2 -g
-# Reports of sanitizers need lines only: compiling and linking with -g1 takes a fifth less time than with -g.
+# Reports of sanitizers need lines only: compiling and linking with -g1 takes a fifth less time than with -g. ASan's
+# objects take a quarter less with -Og than with -O1; TSan's as well, but its tests lose most of that again.
 ifeq ($(VARIANT),asan)
-SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -Og -g1
 else ifeq ($(VARIANT),tsan)
 SAN := -fsanitize=thread -O1 -g1
 else ifeq ($(VARIANT),fuzz)
