@@ -12,6 +12,8 @@ from .words import MERIDIEMS
 
 _POWERED = frozenset(("m", "cm", "mm", "km", "dm", "ft", "in", "mi", "yd", "nm"))
 _SPACED = frozenset("mglLhsVWt")
+_STAR_NEAR = 48
+"""Characters before a "*" in which another one makes both of them emphasis."""
 _IN_NUMBERS = frozenset(",. '")
 """Characters that may stand between the digits of a number."""
 
@@ -56,6 +58,8 @@ class Amounts(Telephones):
         self.dotted_units = table.list("dotted unit")
         self.scales = table.section("scale")
         self.periods = table.words("per")
+        self.lettered = table.list("lettered")
+        self.before_minutes, self.lengths = table.list("before minutes"), table.list("length")
 
     def parse(self, line: Line, i: int) -> Num:
         """The number that begins at run `i`, a run of digits."""
@@ -112,6 +116,9 @@ class Amounts(Telephones):
             key, end = key + parts[k + 1], k + 2
         elif shape[k] == "°" and shape[k + 1] == "a" and len(parts[k + 1]) == 1:
             key, end = key + parts[k + 1].upper(), k + 2
+        elif shape[k] == "*" and k == j and self.is_star(line, k):
+            key = "★"
+            end += shape[end] == "a"  # "5*s"
         elif shape[k] not in "a%‰°x★" or not key:
             return None
         if shape[k] == "a" and k > j and ((len(key) == 1 and key not in _SPACED) or key in ("in", "am")):
@@ -124,6 +131,11 @@ class Amounts(Telephones):
         row = self.units.get(key) or self.units_lower.get(key.lower())
         if not row:
             return None
+        if key in ("C", "F") and (len(parts[j - 1]) < 2 or line.word_before(line.at) in self.lettered):
+            return None  # "iPhone 5C", "room 30C"
+        lasts = key == "m" and k == j and line.word_before(line.at) in self.before_minutes
+        if lasts and line.word_after(end).lower() not in self.lengths:
+            row = self.units["min"]
         one, many = row[0], row[-1]
         power = ""
         if shape[end] == "²" and SUPERSCRIPTS.get(parts[end]) in ("2", "3"):
@@ -140,6 +152,13 @@ class Amounts(Telephones):
             begins = shape[end + 1] == " " and line.parts[end + 2][:1].isupper() and not self.nouns_are_capital
             end += not begins
         return end, one, many
+
+    def is_star(self, line: Line, j: int) -> bool:
+        """Whether the "*" at run `j`, behind a number, is one of a rating (5*, 4.5*), not of a product or *word*."""
+        at = line.starts[j]
+        beside = line.shape[j + 1] in " \0.,!?:)h" or line.parts[j + 1] == "s"
+        beside = beside and len(line.parts[j - 1]) < 3
+        return beside and not line.computes(j) and line.text.find("*", max(at - _STAR_NEAR, 0), at) < 0
 
     def powered(self, unit: str, power: str) -> str:
         """A unit of length to the power "2" or "3", as "square metre"."""
@@ -194,6 +213,9 @@ class Amounts(Telephones):
             low = code.lower()
             found = self.codes.get(low) if code.isupper() or low not in self.units else None
             return (k + 1, found) if found and line.shape[k + 1] not in "0$" else None
+        if shape == "h" and k == j:
+            found = self.currencies.get(line.parts[k])
+            return (k + 1, found) if found else None
         found = self.currencies.get(shape)
         return (k + 1, found) if found and (k == j or line.shape[k + 1] != "0") else None
 

@@ -24,7 +24,7 @@ _NEXT = {
     "each": "h", "letters": " -–.:@_+0/;",
 }  # fmt: skip
 """The rules that apply only before runs of certain classes, and these classes."""
-_NOT_NEXT = {"ordinary": "-–.:@_+0/;$²&'", "chat_number": "a0%.:/-°$€"}
+_NOT_NEXT = {"ordinary": "-–.:@_+0/;$²&'", "chat_number": "a0%.:/-°$€+"}
 """The rules that do not apply before runs of certain classes, and these classes."""
 _PAIRS = 4096
 """Number of pairs of classes for which the rules are kept."""

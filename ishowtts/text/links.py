@@ -7,6 +7,8 @@ from .tables import load
 
 _HOSTS = load("common").list("host")
 _WORDS = load("common").list("host word")
+_SENTENCE_WORDS = load("common").list("sentence word")
+_SITES = load("common").list("site")
 _FILES = load("common").list("file")
 _STOPS = frozenset(" \n\0<>\"'，。！？、；：（）【】「」《》”“hkx|")
 _INSIDE = frozenset("a0.-_+")
@@ -47,6 +49,9 @@ def find(line: Line, i: int) -> tuple[int, str, str] | None:
         return None
     labels = host.lower().split(".")
     last = labels[-1]
+    two_words = last in _SENTENCE_WORDS and len(labels) == 2 and len(labels[0]) > 1 and labels[0].isalpha()
+    if two_words and shape[end] != "/" and labels[0] not in _SITES:
+        return None  # "stop.it": a space is missing
     slash = shape[end] == "/" and shape[end + 1] in "a0"
     if labels[0] == "www" or (last in _HOSTS and _is_host(line, i, end, labels, slash)):
         return _tail(line, end), host.removeprefix("www.").removeprefix("WWW."), "link"

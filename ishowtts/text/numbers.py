@@ -6,9 +6,10 @@ Their notation is much the same in all languages; subclasses put them into words
 from __future__ import annotations
 
 from . import links
-from .amounts import Amounts, Currency, Num
+from .amounts import Currency, Num
 from .clean import SUPERSCRIPTS
 from .grammar import NUMERIC, Found, new
+from .labels import Labels
 from .scan import Line
 from .words import MERIDIEMS
 
@@ -20,12 +21,12 @@ _RUNS_BEFORE = 12
 """Number of runs before two numbers in which a word that tells of a score is looked for."""
 
 
-class Numbers(Amounts):
+class Numbers(Labels):
     """Rules for numbers that all languages share; subclasses define the words."""
 
     belonging = frozenset("ahkx0%‰°★/")
     """Classes of runs that may belong to a number before them, with a space between too."""
-    belonging_closely = frozenset(" '\"(")
+    belonging_closely = frozenset(" '\"(*")
     """Classes of runs that may belong to a number directly before them."""
 
     def __init__(self) -> None:
@@ -36,9 +37,8 @@ class Numbers(Amounts):
         self.before_roman = table.words("roman")
         self.dialled = table.list("dialled")
         self.counted_of = table.list("of")
-        self.numbered_by = table.list("numbered")
         self.rated, self.odds = table.list("out of"), table.list("odds")
-        self.scored, self.before_time = table.list("score"), table.list("before time")
+        self.scored = table.list("score")
         self.add(
             "0", self.local_phone, self.date, self.clock, self.duration, self.address_numbers, self.ratio, self.quantity
         )
@@ -54,7 +54,7 @@ class Numbers(Amounts):
         self.rules["²"] = (self.raised,)
         signs = "".join(symbol for symbol in self.currencies if len(symbol) == 1)
         self.next |= {"ratio": ":", "minus": f"0.{signs}", "comparison": f"0={signs}", "money": " 0-."}
-        self.opening = self.models | self.codes.keys()
+        self.opening = self.shortened_names.keys() | self.models | self.codes.keys() | self.weekdays.keys()
         self.belonging |= set(signs)
         self.belonging_closely |= self.belonging
         for symbol in self.currencies:
@@ -98,6 +98,12 @@ class Numbers(Amounts):
     def special(self, line: Line, i: int) -> Found | None:
         """A currency's code before an amount (EUR 5, US$3), or the name of a product before its number (RTX 4090)."""
         shape, low = line.shape, line.parts[i].lower()
+        if low == "s" and shape[i + 1] == "0" and (episode := self.episode(line, i)):
+            return episode
+        if low in self.shortened_names and shape.startswith(" 0", i + 1):
+            return Found(i + 1, self.shortened_names[low], "abbreviation")
+        if low in self.weekdays and (day := self.weekday(line, i)):
+            return day
         if low in self.models:
             j = i + 1 if shape[i + 1] == "0" else i + 2
             digits = line.parts[j] if shape[j] == "0" and shape[j - 1] in "a -" else ""
@@ -112,7 +118,7 @@ class Numbers(Amounts):
         return self.amount(line, i + 2 if shape[i + 1] in "$ " else i + 1, unit) if unit else None
 
     def opens(self, part: str, low: str) -> bool:
-        """Also the code of a currency, and the name of a product."""
+        """Also the code of a currency, a day of the week in short, and the name of a product."""
         return low in self.opening
 
     # ---- rules -------------------------------------------------------------------------------------------------------
@@ -162,10 +168,6 @@ class Numbers(Amounts):
         if len(first) > 3 or not 0 <= len(first) - len(second) < 2 or (len(second) > 1 and second[0] == "0"):
             return False
         return int(first) >= int(second)
-
-    def is_numbered(self, line: Line, i: int) -> bool:
-        """Whether the number at run `i` is a name by the word before it: room 101, highway #101."""
-        return line.word_before(i - 1 if line.before(i) == "#" else i) in self.numbered_by
 
     def lapse(self, minutes: int, seconds: int, end: int) -> Found | None:
         """A duration such as 45:10, which is written like a time but cannot be one."""
@@ -357,6 +359,13 @@ class Numbers(Amounts):
                 return self.plain(line, i, num)
         elif after not in self.belonging_closely:
             return self.plain(line, i, num)
+        if after == "a" and parts[j] in "xX" and shape[j + 1] == "0" and len(num.whole) < 3 and not num.fraction:
+            second = parts[j + 1]
+            if len(second) == 2 and second[0] == "0" and second != "00" and shape[j + 2] not in "ax":
+                return Found(j + 2, self.say_episode(num.whole, second), "episode")  # "1x05"
+        named = self.of_product(line, i, num)
+        if named:
+            return named
         found = self.suffix(line, i, num)
         if found:
             return found
@@ -422,7 +431,7 @@ class Numbers(Amounts):
         """Whether two numbers with "/" between that end before run `end` are a result, as "2/3 rounds", no fraction."""
         if not self.rated or not bottom.strip("0"):
             return False
-        return top == bottom or line.word_after(end).lower() in self.rated
+        return top == bottom or len(top) == len(bottom) == 3 or line.word_after(end).lower() in self.rated
 
     def said_season(self, line: Line, i: int, first: str, last: str) -> str:
         """Two years that follow one another, of the second one the last two digits: 2020/21."""

@@ -291,6 +291,8 @@ def _script(line: Line, i: int, chinese: bool) -> str:
 def _belongs(line: Line, i: int, chinese: bool) -> bool:
     """Whether run `i` is the unit or the currency of the number before it."""
     shape = line.shape
+    if shape[i] == "h" and not chinese:
+        return shape[i - 1] == "0" and line.parts[i] in GRAMMARS["en"].table.section("currency")
     if shape[i] != "a" or not (chinese or shape[i + 1] == "h"):
         return False
     if shape[i - 1] in "0°" or (shape[i - 1] == "/" and shape[i - 3 : i - 1] == "0a"):

@@ -26,6 +26,7 @@ _SPACED = 12
 _CONTRACTED = frozenset(("t", "m", "re", "ll", "ve", "d"))
 _WORDS_KEPT, _LONGEST_KEPT = 8192, 24
 """Number of ordinary words that are kept with what they are said as, and letters of the longest one."""
+_JOINS = frozenset(("and", "or", "und", "u", "oder"))
 MERIDIEMS = {"am": "AM", "pm": "PM"}
 
 
@@ -51,6 +52,7 @@ class Words(Grammar):
         self.models = table.list("model")
         self.capitals = table.list("capitals")
         self.weekdays = table.words("weekday")
+        self.before_time = table.list("before time")
         self.doubled = table.list("double")
         self.sounds = table.words("sound")
 
@@ -130,7 +132,7 @@ class Words(Grammar):
                 return None
             return self.serial(line, i)
         if after in "/;:" and line.setting.chat:
-            for end in (i + 3, i + 2):
+            for end in (i + 5, i + 3, i + 2):
                 said = self.chat.get(line.text[line.starts[i] : line.starts[end]].lower())
                 if said and line.shape[end] not in "a0":
                     return Found(end, said, "chat")
@@ -144,6 +146,29 @@ class Words(Grammar):
         if not first or not last or line.parts[i][0].isupper() != line.parts[j][0].isupper():
             return None
         return Found(j + 1, f"{first} {self.say_['to']} {last}", "date")
+
+    def weekday(self, line: Line, i: int) -> Found | None:
+        """A day of the week in short before a time or a date, with other days between: Sat 8pm, Sa/So ab 15 Uhr."""
+        shape, parts, low = line.shape, line.parts, line.parts[i].lower()
+        if low not in self.weekdays or parts[i].isupper():
+            return None
+        j = i + 1
+        for _ in range(2):
+            if shape[j] in "+/&" and parts[j + 1].lower() in self.weekdays:
+                j += 2
+            elif shape.startswith(" a a", j) and parts[j + 1] in _JOINS and parts[j + 3].lower() in self.weekdays:
+                j += 4
+        if shape[j] in ".,":
+            j += 1
+        if shape[j] == " " and parts[j + 1].lower() in self.before_time and shape[j + 2] == " ":
+            j += 2
+        if shape[j] != " " or not self.begins_time(line, j + 1, parts[i]):
+            return None
+        return Found(i + 2 if shape[i + 1] == "." else i + 1, self.weekdays[low], "date")
+
+    def begins_time(self, line: Line, i: int, day: str) -> bool:
+        """Whether a time or a date begins at run `i`, behind the short form `day` of a weekday."""
+        return False
 
     def is_letter(self, line: Line, i: int) -> bool:
         """Whether the single letter at run `i` is a variable, or one of a word with spaces between its letters."""

@@ -18,7 +18,7 @@ _ordinal = lru_cache(1024)(numerals.english_ordinal)
 _year = lru_cache(1024)(numerals.english_year)
 
 
-_BEFORE_DATE = frozenset(("on", "since", "until"))
+_BEFORE_DATE = frozenset(("on", "since", "until", "til", "till"))
 """Words before two numbers with a stroke between that make them a month and a day."""
 
 
@@ -183,6 +183,8 @@ class English(Names):
             end = i + 5
             if shape[end] in "/-:0a" or (shape[end] == "." and shape[end + 1] == "0"):
                 return None
+            if sign == "/" and self.tallied(line, i):
+                return None
             return self.numeric_date(parts[i], sign, parts[i + 2], parts[i + 4], end)
         if sign == "/" and shape[i + 2] == "0" and shape[i + 3] not in "/0a" and not line.computes(i):
             month, day = parts[i], parts[i + 2]
@@ -248,6 +250,18 @@ class English(Names):
             return found._replace(spoken=found.spoken[3:])
         return found
 
+    def begins_time(self, line: Line, i: int, day: str) -> bool:
+        """As in 8pm, 7:30, 5/4, Dec 5, 5th."""
+        shape, parts = line.shape, line.parts
+        if shape[i] == "a":
+            return parts[i].lower() in self.months and day[0].isupper() and shape[i + 1] in " ."
+        if shape[i] != "0" or len(parts[i]) > 2:
+            return False
+        if shape[i + 1] == ":" and shape[i + 2] == "0":
+            return True
+        dated = day[0].isupper() and (shape[i + 1 : i + 3] == "/0" or parts[i + 1].lower() in _SUFFIXES)
+        return dated or bool(self.meridiem(line, i + 1)[1])
+
     def attributive(self, line: Line, end: int) -> bool:
         """Whether what ends before run `end` describes a noun: "a 500 GB drive", "30 min queue" have no plural."""
         after = line.word_after(end).lower() if line.shape[end] == " " else ""
@@ -258,6 +272,12 @@ class English(Names):
     def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
         """A number in words with the unit at run `j`, if there is one."""
         found = super().measured(line, j, said, many)
+        if many and found.kind == "measure" and line.shape[j] in "★*":
+            after = line.word_after(found.end) if line.shape[found.end] == " " else ""
+            noun = after and after.lower() not in self.function_words and line.parts[j + 1] != "s"
+            if noun or line.word_before(line.at) in self.determiners:
+                return super().measured(line, j, said, False)
+            return found
         if many and found.kind == "measure" and self.attributive(line, found.end):
             return super().measured(line, j, said, False)
         return found
@@ -333,8 +353,6 @@ class English(Names):
                 return Found(j + 1, f"{self.named_number(whole)} {parts[j].upper()}", "number")
             if low in ("q", "h") and len(whole) == 4 and shape[j + 1] == "0" and len(parts[j + 1]) == 1:
                 return Found(j + 2, f"{self.old_year(whole)} {low.upper()} {self.cardinal(parts[j + 1])}", "date")
-            if low == "ti" and len(whole) == 4 and shape[j + 1] != "0":
-                return Found(j + 1, f"{self.pairs(whole)} TI", "serial")
             if low == "p" and len(whole) in (3, 4):
                 return Found(j + 1, f"{self.house(whole)} P", "measure")
             if low == "x" and shape[j + 1] == "0":

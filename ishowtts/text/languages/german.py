@@ -32,6 +32,7 @@ class German(Numbers):
         self.cases = self.table.words("case")
         self.endings = self.table.words("determiner")
         self.genders = {word: gender for gender in ("f", "n", "m") for word in self.table.list(f"noun {gender}")}
+        self.before_one = self.table.list("before one")
         self.versions = self.table.list("version")
         self.shortened = self.table.words("shortened end")
         self.rules["0"] = (self.short_version, *self.rules["0"])
@@ -167,6 +168,18 @@ class German(Numbers):
         k = i + 3 if line.shape[i + 2] == " " else i + 2
         return line.shape[k] in "0-–/" or (line.shape[k] == "a" and line.parts[k] in _BESIDE_DAYS)
 
+    def begins_time(self, line: Line, i: int, day: str) -> bool:
+        """As in 20 Uhr, 19:30, 5. Mai, 3.5.; so is a word where it is no noun."""
+        shape, parts = line.shape, line.parts
+        if shape[i] != "0" or len(parts[i]) > 2 or (day == "so"):
+            return False
+        if shape[i + 1] == ":" and shape[i + 2] == "0":
+            return True
+        if line.word_after(i + 1).lower() == "uhr" or parts[i + 1] == "h" or shape.startswith("-0 a", i + 1):
+            return True
+        month = line.word_after(i + 2).lower() in self.months
+        return day[0].isupper() and shape[i + 1] == "." and (month or shape.startswith("0.", i + 2))
+
     def whole(self, part: str) -> str:
         """A compound with its end in full, as Hauptstraße for Hauptstr; "" for another word."""
         low = part.lower()
@@ -223,7 +236,8 @@ class German(Numbers):
             if shape[end + 1] == "0":
                 return None
             closing = self.closes(line, end + 1)
-            sure = i == 0 or day[0] == "0" or month[0] == "0" or self.endings.get(line.word_before(i)) or not closing
+            word = line.word_before(i)
+            sure = i == 0 or "0" in (day[0], month[0]) or word in self.weekdays or self.endings.get(word) or not closing
             return self.day(line, i, day, month, "", end if closing else end + 1) if sure or int(day) > 12 else None
         if day[0] == "0" and len(month) == 2 and shape[end] not in "a%:°" and not self.amounts(line, end):
             return self.day(line, i, day, month, "", end)
@@ -322,7 +336,7 @@ class German(Numbers):
                 return Found(j + 1, f"{self.cardinal(num.whole)} mal", "number")
             if low == "x":
                 return Found(j + 1, f"{_cardinal(num.whole, 'ein')}mal", "number")
-        elif num.whole == "1" and word and shape[i - 1] not in ".,:/-":
+        elif num.whole == "1" and word and shape[i - 1] not in ".,:/-" and line.said.lower() not in self.before_one:
             if word in ("Mal", "mal"):
                 return Found(j, "ein", "number")
             if word.lower() in self.scales or word in self.units:

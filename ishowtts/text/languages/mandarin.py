@@ -12,6 +12,7 @@ from ..numbers import SURE_DAYS, Numbers
 from ..numerals import from_roman
 from ..scan import Line
 from ..tables import load
+from .mandarin_amounts import BeforeHan
 
 _cardinal = lru_cache(8192)(numerals.chinese)
 _BETWEEN = re.compile(r"(?<=[\u4e00-\u9fff]) | (?=[\u4e00-\u9fff])")
@@ -22,7 +23,7 @@ _SAID_SHORT = 5
 """Number of times that a repeated character is spoken."""
 
 
-class Mandarin(Numbers):
+class Mandarin(BeforeHan):
     """The grammar of Mandarin."""
 
     language = "zh"
@@ -34,7 +35,6 @@ class Mandarin(Numbers):
         self.load_latin(load("en"))
         self.sounds |= self.table.words("sound")
         self.counted = frozenset("".join(self.table.list("counted")))
-        self.magnitudes = tuple(sorted(self.table.list("magnitude"), key=len, reverse=True))
         self.runs = self.table.words("chat number")
         self.add("h", self.repeated)
         self.add("k", self.particle)
@@ -51,7 +51,7 @@ class Mandarin(Numbers):
         self.counting = tuple(self.table.list("counting"))
         self.quarterly = tuple(self.table.list("quarter"))
         self.next |= {"date": "/-.", "ratio": ":-"}
-        self.rules["/"] = (self.each,)
+        self.rules["/"] = (self.each, self.per_time)
         self.rules["~"] = (self.emoticon, self.dash, self.symbol)
 
     def closed_up(self, found: Found) -> Found:
@@ -209,13 +209,6 @@ class Mandarin(Numbers):
         before = line.before(i)
         return line.ends(i + 1) and (before not in "h" or line.parts[i - 1][-1] in "了吧啦呀哦")
 
-    def magnitude(self, line: Line, j: int) -> str:
-        """The magnitude, such as 万 or 亿, at the beginning of run `j`, "" for none."""
-        part = line.parts[j]
-        if line.shape[j] != "h" or part[0] not in "万亿千百":
-            return ""
-        return next((word for word in self.magnitudes if part.startswith(word)), "")
-
     def scale(self, line: Line, j: int, money: bool) -> tuple[int, str]:
         """As `Amounts.scale`, with a power of ten as the word; not for single capitals that may be a name."""
         end, word = super().scale(line, j, money)
@@ -267,6 +260,10 @@ class Mandarin(Numbers):
         if after == "/" and num.fraction and shape[j + 1] == "0":
             return Found(j + 2, f"{self.cardinal(parts[j + 1])}分之{self.cardinal(num.text)}", "fraction")
         whole = num.whole
+        if after == "h" and "円" in parts[j][:3] and (yen := self.yen(line, num)):
+            return yen
+        if after == "h" and num.fraction and (dated := self.with_point(line, num)):
+            return dated
         if num.fraction or num.grouped:
             return None
         if after == "h":
@@ -304,6 +301,7 @@ class Mandarin(Numbers):
             if (
                 era
                 or dated
+                or (len(whole) == 2 and self.is_short_year(line, i, after))
                 or (len(whole) == 2 and (whole[0] == "0" or (line.shape[j + 1] == "0" and len(after) == 1)))
             ):
                 return Found(j, self.digits(whole), "year")
@@ -455,6 +453,9 @@ class Mandarin(Numbers):
             return self.dialled_digits(whole), "number"
         if self.is_year(line, i, whole):
             return self.digits(whole), "year"
+        behind = len(whole) == 2 and i > 1 and line.parts[i - 1] in ("米", "块") and line.shape[i - 2] == "0"
+        if behind and (line.shape[i + 1] != "h" or line.parts[i + 1][0] not in self.counted):
+            return self.digits(whole), "measure"  # 1米75
         if len(whole) > 4 and line.before(i) == "h" and line.parts[i - 1].endswith(self.codes_after):
             return self.digits(whole), "phone"
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 12 and whole[-3:] != "000"):
