@@ -260,7 +260,7 @@ def beat_of(i: int) -> bytes:
     voice = {"language": "en", "seconds": 8.0, "text": "A sentence. " * 8}
     model = {
         "name": "demo", "backend": "native", "precision": "bf16", "content_hash": "0" * 64, "sample_rate": SAMPLE_RATE,
-        "n_fft": 1024, "hop": 256, "n_mels": 100, "uses_prompt": 1,
+        "n_fft": 1024, "hop": 256, "spectrum_fft": 1024, "spectrum_hop": 256, "n_mels": 100, "uses_prompt": 1,
     }  # fmt: skip
     head = {
         "type": "beat", "id": f"{i:016x}", "name": f"worker-{i}", "state": "ready", "version": "0.1.0", "labels": {},

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from common import write_csv
 from torch import Tensor
 from voice import Row, Wave, put
@@ -28,7 +29,7 @@ from ishowtts.text.reading import read
 from ishowtts.train import data as datasets
 from ishowtts.train import hibari
 from ishowtts.train.align import SAMPLE_RATE
-from ishowtts.train.data import Dataset, log_mel, mel_filters
+from ishowtts.train.data import Dataset, log_mel
 from ishowtts.train.export import BaseVoice, load_models
 from ishowtts.train.listen import interval
 
@@ -57,43 +58,43 @@ def of_clip(net: Vocos, data: Dataset, k: int) -> Iterator[tuple[str, Wave]]:
     assert isinstance(head, SourceFilterHead) and pitch is not None
     wave = torch.from_numpy(data.wave(k))[None]
     wave = wave[:, : wave.shape[1] // mel.hop * mel.hop]
-    heard = log_mel(wave, mel)
-    true = torch.stft(wave, mel.n_fft, mel.hop, window=net.window, return_complex=True)
-    filter_, phase, noise, logits, voicing = head.parts(net.backbone(heard.transpose(1, 2)))
-    cycles, hz = (torch.from_numpy(np.pad(v, mel.n_fft // 2))[None] for v in pitch.at(wave.shape[1]))
-    frames = hz[:, mel.n_fft // 2 :: mel.hop][:, : heard.shape[1]]
+    heard = net.frames(log_mel(wave, mel).transpose(1, 2))
+    last = (heard.shape[2] - 1) * net.hop
+    true = torch.stft(
+        F.pad(wave, (0, last - wave.shape[1])), net.n_fft, net.hop, window=net.window, return_complex=True
+    )
+    filter_, phase, rest, turn, logits, voicing = head.parts(net.backbone(heard))
+    cycles, hz = (torch.from_numpy(np.pad(v, net.n_fft // 2))[None] for v in pitch.at(last))
+    frames = hz[:, net.n_fft // 2 :: net.hop][:, : heard.shape[2]]
     own, voiced = pitch_of(logits, voicing), (frames > 0)[:, None]
-    pulsed = complexes(head.filtered(filter_, phase, head.excitation(own)))
-    level = complexes(head.shape(filter_ - 100, phase, noise, head.excitation(own)))  # pulses of no level
+
+    def at(pitches: Tensor) -> Tensor:
+        return complexes(head.filtered(filter_, phase, head.excitation(pitches)))
+
+    pulsed, level = at(own), complexes(head.polar(rest, turn))
     made = pulsed + level
-    loudness = head.loudness(noise).transpose(1, 2) * RAYLEIGH
-    even = with_phase(loudness, torch.randn_like(loudness) + 1j * torch.randn_like(loudness))
-    bins = (torch.arange(made.shape[1]) * (mel.sample_rate / mel.n_fft))[None, :, None]
+    scattered = with_phase(level.abs(), torch.randn_like(level))
+    bins = (torch.arange(made.shape[1]) * (mel.sample_rate / net.n_fft))[None, :, None]
     spectra = {
         "none": made,
-        "pitch and phase of the pulses": complexes(
-            head.shape(filter_, phase, noise, head.stft(pulses(cycles, hz).float()))
-        ),
-        "voicing": complexes(head.shape(filter_, phase, noise, head.excitation(pitch_of(logits, voiced[:, 0] * 1.0)))),
+        "pitch and phase of the pulses": complexes(head.filtered(filter_, phase, head.stft(pulses(cycles, hz).float())))
+        + level,
+        "voicing": at(pitch_of(logits, voiced[:, 0] * 1.0)) + level,
         "phases": with_phase(made.abs(), true),
         "magnitudes": with_phase(true.abs(), made),
-        "all but the mel's magnitudes": with_phase(
-            (heard.exp() @ torch.linalg.pinv(mel_filters(mel))).clamp(min=1e-5).transpose(1, 2), true
-        ),
         "voiced frames": torch.where(voiced, true, made),
         "unvoiced frames": torch.where(voiced, made, true),
-        "noise 0.5": pulsed + 0.5 * level,
-        "noise 1.5": pulsed + 1.5 * level,
-        "noise of even magnitude": pulsed + even,
-        "noise of even magnitude, the same in every frame": pulsed + with_phase(even.abs(), even[:, :, :1]),
+        "rest 0.5": pulsed + 0.5 * level,
+        "rest 1.5": pulsed + 1.5 * level,
+        "random phases of the rest": pulsed + scattered,
     }
     for edge in EDGES:
         spectra[f"below {edge} Hz"] = torch.where(bins < edge, true, made)
         spectra[f"above {edge} Hz"] = torch.where(bins < edge, made, true)
     yield "the clip itself", wave[0].numpy()
     for name, spectrum in spectra.items():
-        sound = torch.istft(spectrum, mel.n_fft, mel.hop, mel.n_fft, net.window, center=True)
-        yield name, sound[0].numpy()
+        sound = torch.istft(spectrum, net.n_fft, net.hop, net.n_fft, net.window, center=True)
+        yield name, sound[0, : wave.shape[1]].numpy()
 
 
 def of_hibari(teacher: hibari.Hibari, text: str) -> Iterator[tuple[str, Wave]]:

@@ -78,7 +78,7 @@ ishow_status py_step(void *self, const ishow_step_row *rows, size_t n_rows, isho
 
 static ishow_status vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error) {
     const py_backend *model = self;
-    const size_t n = frames * ((size_t)model->info.n_fft / 2 + 1);
+    const size_t n = ishow_spectrum_frames(&model->info, frames) * ishow_spectrum_bins(&model->info);
     PyGILState_STATE lock = PyGILState_Ensure();
     PyObject *result = PyObject_CallMethod(
         model->object, "vocode", "NnNN", py_view(mel, frames * (size_t)model->info.n_mels, sizeof *mel),
@@ -132,13 +132,14 @@ static int take_real(PyObject *info, const char *key, float *out) {
 
 static int take_info(PyObject *info, ishow_model_info *out) {
     char layout[16];
-    long rate, n_fft, hop, mels, dim, width, predicts, prompt, frames, nfe, chunk, rows;
+    long rate, n_fft, hop, spectrum_fft, spectrum_hop, mels, dim, width, predicts, prompt, frames, nfe, chunk, rows;
     if (take_text(info, "name", out->name, sizeof out->name) ||
         take_text(info, "backend", out->backend, sizeof out->backend) ||
         take_text(info, "precision", out->precision, sizeof out->precision) ||
         take_text(info, "content_hash", out->content_hash, sizeof out->content_hash) ||
         take_text(info, "text_layout", layout, sizeof layout) || take_number(info, "sample_rate", 1, &rate) ||
         take_number(info, "n_fft", 2, &n_fft) || take_number(info, "hop", 1, &hop) ||
+        take_number(info, "spectrum_fft", 2, &spectrum_fft) || take_number(info, "spectrum_hop", 1, &spectrum_hop) ||
         take_number(info, "n_mels", 1, &mels) || take_number(info, "dim", 1, &dim) ||
         take_number(info, "mod_width", 1, &width) || take_number(info, "predicts_durations", 0, &predicts) ||
         take_number(info, "uses_prompt", 0, &prompt) || take_number(info, "max_frames", 2, &frames) ||
@@ -155,6 +156,8 @@ static int take_info(PyObject *info, ishow_model_info *out) {
     out->sample_rate = (int)rate;
     out->n_fft = (int)n_fft;
     out->hop = (int)hop;
+    out->spectrum_fft = (int)spectrum_fft;
+    out->spectrum_hop = (int)spectrum_hop;
     out->n_mels = (int)mels;
     out->dim = (int)dim;
     out->mod_width = (int)width;

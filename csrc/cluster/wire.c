@@ -147,6 +147,8 @@ static const struct {
     {"sample_rate", offsetof(ishow_model_info, sample_rate)},
     {"n_fft", offsetof(ishow_model_info, n_fft)},
     {"hop", offsetof(ishow_model_info, hop)},
+    {"spectrum_fft", offsetof(ishow_model_info, spectrum_fft)},
+    {"spectrum_hop", offsetof(ishow_model_info, spectrum_hop)},
     {"n_mels", offsetof(ishow_model_info, n_mels)},
     {"uses_prompt", offsetof(ishow_model_info, uses_prompt)},
     {"nfe", offsetof(ishow_model_info, nfe)},

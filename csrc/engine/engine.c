@@ -18,11 +18,12 @@ static ishow_status check_model(const ishow_backend *backend, ishow_error *error
         (info->predicts_durations && !backend->durations))
         return ishow_fail(error, ISHOW_EINVAL, "", "the backend lacks a function");
     if (info->sample_rate < 4000 || info->hop < 1 || info->n_fft < 2 || info->n_fft % 2 || info->n_mels < 1 ||
-        info->dim < 1 || info->mod_width < 1)
-        return ishow_fail(
-            error, ISHOW_EINVAL, "",
-            "the backend's shapes are malformed (%d Hz, n_fft %d, hop %d, %d mels, dim %d, modulation %d)",
-            info->sample_rate, info->n_fft, info->hop, info->n_mels, info->dim, info->mod_width);
+        info->spectrum_fft < 2 || info->spectrum_hop < 1 || info->dim < 1 || info->mod_width < 1)
+        return ishow_fail(error, ISHOW_EINVAL, "",
+                          "the backend's shapes are malformed (%d Hz, n_fft %d, hop %d, %d mels, spectrum of n_fft %d "
+                          "and hop %d, dim %d, modulation %d)",
+                          info->sample_rate, info->n_fft, info->hop, info->n_mels, info->spectrum_fft,
+                          info->spectrum_hop, info->dim, info->mod_width);
     if (info->text_layout == ISHOW_TEXT_ALIGNED && !info->predicts_durations)
         return ishow_fail(error, ISHOW_EINVAL, "", "a model with aligned text must predict durations");
     if (info->max_frames < 32)
@@ -99,7 +100,8 @@ ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backen
     }
     if ((status = inference_scheduler(engine, &backend->info, &engine->scheduler, error)) != ISHOW_OK) goto done;
     if ((status = ishow_cache_create(&engine->cache, options->cache_bytes, error)) != ISHOW_OK) goto done;
-    if ((status = ishow_istft_create(&engine->istft, backend->info.n_fft, backend->info.hop, error)) != ISHOW_OK)
+    if ((status = ishow_istft_create(&engine->istft, backend->info.spectrum_fft, backend->info.spectrum_hop, error)) !=
+        ISHOW_OK)
         goto done;
     if (backend->info.uses_prompt && (status = ishow_mel_create(&engine->mel, &mel, error)) != ISHOW_OK) goto done;
 
@@ -153,7 +155,8 @@ static void local_free(ishow_engine *engine) {
 
 static int same_shapes(const ishow_model_info *a, const ishow_model_info *b) {
     return a->sample_rate == b->sample_rate && a->n_fft == b->n_fft && a->hop == b->hop && a->n_mels == b->n_mels &&
-           a->dim == b->dim && a->mod_width == b->mod_width && a->text_layout == b->text_layout &&
+           a->spectrum_fft == b->spectrum_fft && a->spectrum_hop == b->spectrum_hop && a->dim == b->dim &&
+           a->mod_width == b->mod_width && a->text_layout == b->text_layout &&
            a->predicts_durations == b->predicts_durations && a->uses_prompt == b->uses_prompt &&
            strcmp(a->content_hash, b->content_hash) == 0;
 }

@@ -315,12 +315,13 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
     const ishow_backend *backend = &engine->backend;
     const ishow_model_info *info = &backend->info;
     ishow_utterance *u = j->utterance;
-    size_t frames = j->frames - j->ref_frames, bins = (size_t)info->n_fft / 2 + 1,
-           n = ishow_istft_samples(engine->istft, frames);
+    const size_t frames = j->frames - j->ref_frames, T = ishow_spectrum_frames(info, frames),
+                 bins = ishow_spectrum_bins(info);
+    size_t n = (frames - 1) * (size_t)info->hop; /* those of the mel; the spectrum may reach a little further */
     *fault = NULL;
-    if (!ishow_workspace_grow(&engine->real, frames * bins, sizeof(float)) ||
-        !ishow_workspace_grow(&engine->imag, frames * bins, sizeof(float)) ||
-        !ishow_workspace_grow(&engine->pcm, n, sizeof(float)))
+    if (!ishow_workspace_grow(&engine->real, T * bins, sizeof(float)) ||
+        !ishow_workspace_grow(&engine->imag, T * bins, sizeof(float)) ||
+        !ishow_workspace_grow(&engine->pcm, ishow_istft_samples(engine->istft, T), sizeof(float)))
         return no_memory(error, frames);
     double begin = ishow_now();
     ishow_status status = backend->vocode(backend->self, j->x + j->ref_frames * (size_t)info->n_mels, frames,
@@ -328,7 +329,7 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
     account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
     float *samples = engine->pcm.data;
-    status = ishow_istft_compute(engine->istft, engine->real.data, engine->imag.data, frames, samples, error);
+    status = ishow_istft_compute(engine->istft, engine->real.data, engine->imag.data, T, samples, error);
     if (status != ISHOW_OK) return status;
 
     ishow_audio_faults faults;

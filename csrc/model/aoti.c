@@ -178,12 +178,12 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n_rows, 
 static ishow_status vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error) {
     aoti *model = self;
     const ishow_model_info *info = &model->manifest.info;
-    const size_t bins = (size_t)info->n_fft / 2 + 1;
     ishow_status status = enter(model, frames, error);
     if (status) return status;
+    const int64_t T = (int64_t)ishow_spectrum_frames(info, frames), bins = (int64_t)ishow_spectrum_bins(info);
     ishow_tensor input = {mel, 0, 3, {1, (int64_t)frames, info->n_mels}};
-    return run(model, ISHOW_GRAPH_VOCODE, &input, 1, (int64_t[]){1, 2, (int64_t)frames, (int64_t)bins}, 4,
-               (float *const[]){real, imag}, 2, error);
+    return run(model, ISHOW_GRAPH_VOCODE, &input, 1, (int64_t[]){1, 2, T, bins}, 4, (float *const[]){real, imag}, 2,
+               error);
 }
 
 static ishow_status durations(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error) {

@@ -21,6 +21,8 @@ static const field fields[] = {
     {"info", "sample_rate", WHOLE, AT(sample_rate)},
     {"info", "n_fft", WHOLE, AT(n_fft)},
     {"info", "hop", WHOLE, AT(hop)},
+    {"info", "spectrum_fft", WHOLE, AT(spectrum_fft)},
+    {"info", "spectrum_hop", WHOLE, AT(spectrum_hop)},
     {"info", "n_mels", WHOLE, AT(n_mels)},
     {"info", "text_layout", TEXT, AT(text_layout)},
     {"info", "uses_prompt", FLAG, AT(uses_prompt)},

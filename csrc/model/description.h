@@ -13,7 +13,7 @@ typedef struct description {
     const char *packed;                              /* folder; NULL: packed weights are not stored */
     const char *calibration_file, *calibrated_model; /* NULL: there is no calibration */
     const json_t *recipe; /* array of a format for each product of each block; NULL: all have that of the precision */
-    json_int_t sample_rate, n_fft, hop, n_mels, max_frames, nfe, chunk_frames;
+    json_int_t sample_rate, n_fft, hop, spectrum_fft, spectrum_hop, n_mels, max_frames, nfe, chunk_frames;
     json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, conv_layers, text_num_embeds, rope_heads, speakers;
     json_int_t vocos_dim, vocos_inner, vocos_layers;
     json_int_t duration_dim, duration_layers, duration_kernel; /* 0 without durations */

@@ -11,7 +11,7 @@
 #include "base/base.h"
 #include "base/defaults.h"
 
-#define FORMAT 4 /* FORMAT of ishowtts/model/compile.py */
+#define FORMAT 5 /* FORMAT of ishowtts/model/compile.py */
 
 const char *const ishow_graph_names[ISHOW_GRAPHS] = {"encode", "modulate", "step", "vocode", "durations"};
 
@@ -124,6 +124,8 @@ static void read_all(reader *in, ishow_manifest *out) {
     info->sample_rate = (int)read_number(in, "sample_rate", 8000, 192000);
     info->n_fft = (int)read_number(in, "n_fft", 16, 1 << 16);
     info->hop = (int)read_number(in, "hop", 1, info->n_fft);
+    info->spectrum_fft = (int)read_number(in, "spectrum_fft", 16, 1 << 14);
+    info->spectrum_hop = (int)read_number(in, "spectrum_hop", 1, info->spectrum_fft / 2);
     info->n_mels = (int)read_number(in, "n_mels", 1, 1024);
     info->dim = (int)read_number(in, "dim", 1, 1 << 16);
     info->mod_width = (int)read_number(in, "mod_width", 1, 1 << 24);

@@ -25,7 +25,9 @@ typedef struct ishow_model_info {
     char precision[16];      /* "fp32", "bf16", "int8-dynamic", "int8-static" */
     char content_hash[65];   /* of the weights, hex */
     int sample_rate;         /* Hz, 24000 */
-    int n_fft, hop;          /* 1024, 256 */
+    int n_fft, hop;          /* of the mel in samples: 1024, 256 */
+    int spectrum_fft;        /* window of the vocoder's spectrum in samples, even */
+    int spectrum_hop;        /* hop of the vocoder's spectrum in samples */
     int n_mels;              /* 100 */
     float mel_mean, mel_std; /* log-mel = x * mel_std + mel_mean */
     int dim;                 /* width of h */
@@ -41,6 +43,15 @@ typedef struct ishow_model_info {
     int one_branch; /* 1: a row without guidance takes half the work, since the other branch is not computed; 0: both
                        are always computed */
 } ishow_model_info;
+
+static inline size_t ishow_spectrum_bins(const ishow_model_info *info) { return (size_t)info->spectrum_fft / 2 + 1; }
+
+/* Frames of the vocoder's spectrum for `frames` (1 or more) of the mel: the last one begins at the end of the mel's
+ * last hop or behind it. */
+static inline size_t ishow_spectrum_frames(const ishow_model_info *info, size_t frames) {
+    const size_t hop = (size_t)info->spectrum_hop;
+    return ((frames - 1) * (size_t)info->hop + hop - 1) / hop + 1;
+}
 
 /* Input of encode; all pointers are borrowed. */
 typedef struct ishow_encode_in {
@@ -77,7 +88,8 @@ typedef struct ishow_backend {
                              ishow_error *error);
     /* one Euler step of up to info.max_rows rows */
     ishow_step_fn step;
-    /* mel: [frames * n_mels] in the model's own units as step leaves it; real, imag: [frames * (n_fft/2+1)] out */
+    /* mel: [frames * n_mels] in the model's own units as step leaves it; real, imag: [ishow_spectrum_frames(frames) *
+     * ishow_spectrum_bins()] out */
     ishow_status (*vocode)(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error);
     /* frames_out: [n] frames per token at speed 1, > 0. NULL when not predicted. tokens shifted as in encode. */
     ishow_status (*durations)(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error);

@@ -143,8 +143,8 @@ operand native_operand(const native *m, word_type type, const float *x, size_t s
 native_source *native_source_create(size_t n_fft, size_t hop, double sample_rate,
                                     int threads); /* NULL: out of memory */
 void native_source_free(native_source *s);
-/* Number of values of a frame from the head: the filter's log-magnitude and phase, the noise's log-magnitude [bins
- * each], pitch logits, voicing. */
+/* Number of values of a frame from the head: log-magnitude and phase of the filter, log-magnitude and phase of the rest
+ * [bins each], pitch logits, voicing. */
 size_t native_source_width(size_t bins);
 /* The pulse train [(frames - 1) * hop + n_fft] of the pitch in parts [frames][width]. */
 void native_source_pulses(const native_source *s, const float *parts, size_t frames, float *wave);

@@ -172,12 +172,12 @@ static void load_vocos(loader *in) {
     }
     m->vocos_final_gain = take(in, "backbone.final_layer_norm.weight", dim, 0, 0);
     m->vocos_final_offset = take(in, "backbone.final_layer_norm.bias", dim, 0, 0);
-    const size_t bins = (size_t)m->info.n_fft / 2 + 1;
+    const size_t bins = ishow_spectrum_bins(&m->info);
     linear(in, &m->head, native_exact(m), "head.out", m->source_filter ? native_source_width(bins) : 2 * bins,
            dim); /* in double: phases need the precision */
     if (m->source_filter &&
-        !(m->source = native_source_create((size_t)m->info.n_fft, (size_t)m->info.hop, m->info.sample_rate,
-                                           thread_pool_threads(m->pool))) &&
+        !(m->source = native_source_create((size_t)m->info.spectrum_fft, (size_t)m->info.spectrum_hop,
+                                           m->info.sample_rate, thread_pool_threads(m->pool))) &&
         !in->status)
         in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a vocoder");
 }
@@ -286,8 +286,10 @@ static ishow_status check_sizes(const native *m, ishow_error *error) {
     else if (m->ff > KERNEL_WIDTH || (1 + m->unett) * m->dim > KERNEL_WIDTH || m->inner > KERNEL_WIDTH ||
              m->vocos_inner > KERNEL_WIDTH)
         fault = "a layer is wider than the kernels take";
-    else if (m->info.n_fft < 16 || m->info.n_fft % 2)
-        fault = "n_fft must be even";
+    else if (m->info.n_fft < 16 || m->info.n_fft % 2 || m->info.spectrum_fft < 16 || m->info.spectrum_fft % 2)
+        fault = "n_fft must be even, 16 or more";
+    else if (m->info.hop < 1 || m->info.spectrum_hop < 1 || m->info.spectrum_hop > m->info.spectrum_fft / 2)
+        fault = "a hop must be positive, and that of the spectrum at most half of its window";
     return fault ? ishow_fail(error, ISHOW_EINVAL, "model", "This architecture cannot run natively: %s.", fault)
                  : ISHOW_OK;
 }
@@ -324,6 +326,8 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->sample_rate = (int)d.sample_rate;
     info->n_fft = (int)d.n_fft;
     info->hop = (int)d.hop;
+    info->spectrum_fft = (int)d.spectrum_fft;
+    info->spectrum_hop = (int)d.spectrum_hop;
     info->uses_prompt = d.uses_prompt;
     info->n_mels = (int)d.n_mels;
     info->mel_mean = m->mel_mean;

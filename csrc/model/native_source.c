@@ -1,36 +1,33 @@
-/* The source-filter head of the vocoder: a pulse train at the predicted pitch, and noise, both filtered in the STFT
- * domain. The same in Python, with the formulas: ishowtts/model/source_filter.py. */
+/* The source-filter head of the vocoder: a pulse train at the predicted pitch, filtered in the STFT domain, and the
+ * spectrum of what is not periodic. The same in Python, with the formulas: ishowtts/model/source_filter.py. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
-#include "flow/flow.h"
 #include "model/native.h"
 
-enum { F0_BINS = 128, F0_SPREAD = 4, NOISE_FRAMES = 256 };
-static const uint64_t NOISE_SEED = 24000;
+enum { F0_BINS = 128, F0_SPREAD = 4 };
 static const double F0_LOW = 50, F0_HIGH = 600, TOP_HARMONIC = 11000;
 static const float MAX_MAGNITUDE = 1e3f;
+static const float MAX_EXP = 1e9f; /* where the hyperbolic tangent is 1 in single precision */
 
 struct native_source {
     size_t bins, n_fft, hop;
     double sample_rate;
     float *window; /* [n_fft]: Hann, scaled so that a cosine of 1 peaks at 1 */
-    float *noise;  /* [NOISE_FRAMES][2][bins] */
     float *zeros;  /* [bins] */
     int threads;
     kiss_fftr_cfg *fft; /* one each, as it has a workspace */
 };
 
-size_t native_source_width(size_t bins) { return 3 * bins + F0_BINS + 1; }
+size_t native_source_width(size_t bins) { return 4 * bins + F0_BINS + 1; }
 
 void native_source_free(native_source *s) {
     if (!s) return;
     for (int i = 0; s->fft && i < s->threads; i++) kiss_fftr_free(s->fft[i]);
     free(s->fft);
     free(s->window);
-    free(s->noise);
     free(s->zeros);
     free(s);
 }
@@ -41,15 +38,13 @@ native_source *native_source_create(size_t n_fft, size_t hop, double sample_rate
     *s = (native_source){
         .bins = n_fft / 2 + 1, .n_fft = n_fft, .hop = hop, .sample_rate = sample_rate, .threads = threads};
     s->window = ishow_alloc(n_fft, sizeof *s->window);
-    s->noise = ishow_alloc(NOISE_FRAMES * 2 * s->bins, sizeof *s->noise);
     s->zeros = calloc(s->bins, sizeof *s->zeros);
     s->fft = calloc((size_t)threads, sizeof *s->fft);
-    if (!s->window || !s->noise || !s->zeros || !s->fft) goto fail;
+    if (!s->window || !s->zeros || !s->fft) goto fail;
     for (int i = 0; i < threads; i++)
         if (!(s->fft[i] = kiss_fftr_alloc((int)n_fft, 0, NULL, NULL))) goto fail;
     for (size_t i = 0; i < n_fft; i++)
         s->window[i] = (float)((0.5 - 0.5 * cos(2 * M_PI * (double)i / (double)n_fft)) / ((double)n_fft / 4));
-    ishow_noise_fill(NOISE_SEED, s->noise, NOISE_FRAMES * 2 * s->bins);
     return s;
 fail:
     native_source_free(s);
@@ -82,12 +77,12 @@ static float pulse(double cycles, double hz) {
 
 void native_source_pulses(const native_source *s, const float *parts, size_t frames, float *wave) {
     const size_t width = native_source_width(s->bins), pad = s->n_fft / 2, last = (frames - 1) * s->hop;
-    double cycles = 0, left = pitch_of(parts + 3 * s->bins, parts[width - 1]);
+    double cycles = 0, left = pitch_of(parts + 4 * s->bins, parts[width - 1]);
     memset(wave, 0, pad * sizeof *wave);
     memset(wave + pad + last, 0, pad * sizeof *wave);
     for (size_t f = 0; f + 1 < frames; f++) {
         const float *next = parts + (f + 1) * width;
-        const double right = pitch_of(next + 3 * s->bins, next[width - 1]);
+        const double right = pitch_of(next + 4 * s->bins, next[width - 1]);
         for (size_t i = 0; i < s->hop; i++) {
             const double weight = (double)i / (double)s->hop;
             const double hz = left > 0 && right > 0 ? left + (right - left) * weight : weight < 0.5 ? left : right;
@@ -106,15 +101,18 @@ size_t native_source_workspace(const native_source *s) {
 void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts,
                          const float *wave, float *workspace, float *real, float *imag) {
     const size_t bins = s->bins;
-    const float *noise = s->noise + frame % NOISE_FRAMES * 2 * bins, *from = wave + frame * s->hop;
+    const float *from = wave + frame * s->hop;
     kiss_fft_cpx *pulses = (kiss_fft_cpx *)(void *)workspace;
-    float *windowed = workspace + 2 * (bins + 1), *a = windowed + s->n_fft, *b = a + bins, *loudness = b + bins;
+    float *windowed = workspace + 2 * (bins + 1), *a = windowed + s->n_fft, *b = a + bins, *phase = b + bins;
     for (size_t i = 0; i < s->n_fft; i++) windowed[i] = from[i] * s->window[i];
     kiss_fftr(s->fft[thread], windowed, pulses);
-    k->spectrum(parts, parts + bins, MAX_MAGNITUDE, a, b, bins);
-    k->spectrum(parts + 2 * bins, s->zeros, MAX_MAGNITUDE, loudness, imag, bins); /* imag is overwritten below */
+    for (size_t i = 0; i < bins; i++) phase[i] = 2 * parts[bins + i];
+    k->spectrum(phase, s->zeros, MAX_EXP, a, b, bins); /* the phase is pi * tanh(x) = pi * (1 - 2 / (exp(2x) + 1)) */
+    for (size_t i = 0; i < bins; i++) phase[i] = (float)M_PI * (1 - 2 / (a[i] + 1));
+    k->spectrum(parts, phase, MAX_MAGNITUDE, a, b, bins);
+    k->spectrum(parts + 2 * bins, parts + 3 * bins, MAX_MAGNITUDE, real, imag, bins);
     for (size_t i = 0; i < bins; i++) {
-        real[i] = a[i] * pulses[i].r - b[i] * pulses[i].i + loudness[i] * noise[i];
-        imag[i] = a[i] * pulses[i].i + b[i] * pulses[i].r + loudness[i] * noise[bins + i];
+        real[i] += a[i] * pulses[i].r - b[i] * pulses[i].i;
+        imag[i] += a[i] * pulses[i].i + b[i] * pulses[i].r;
     }
 }

@@ -1,4 +1,5 @@
 /* The vocoder: log-mel to the complex spectrum that the inverse STFT of audio/ turns into sound. */
+#include <math.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -6,10 +7,10 @@
 
 typedef struct vocoding {
     native *m;
-    const uint32_t *mel; /* words of the log-mel, DW_TAPS / 2 frames of padding at both ends */
-    size_t frames, block, layer;
-    float *from, *to;    /* [T][dim]; a layer reads neighbouring rows, so it writes to another buffer */
-    float *parts, *wave; /* of a source-filter head: [T][width], [(T - 1) * hop + n_fft] */
+    const uint32_t *mel;         /* words of the log-mel, DW_TAPS / 2 frames of padding at both ends */
+    size_t frames, block, layer; /* frames: T, those of the spectrum */
+    float *from, *to;            /* [T][dim]; a layer reads neighbouring rows, so it writes to another buffer */
+    float *parts, *wave;         /* of a source-filter head: [T][width], [(T - 1) * hop + n_fft] */
     float *real, *imag;
 } vocoding;
 
@@ -48,7 +49,7 @@ static void task_head(void *self, size_t i, int thread) {
     vocoding *v = self;
     const native *m = v->m;
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim,
-                 bins = (size_t)m->info.n_fft / 2 + 1;
+                 bins = ishow_spectrum_bins(&m->info);
     float *y = m->workspaces[thread].data, *both = y + n * dim;
     m->k->norm(v->from + first * dim, dim, n, dim, EPS, m->vocos_final_gain, m->vocos_final_offset, y, dim);
     char *memory = (char *)(both + v->block * 2 * bins); /* aligned, of a whole block */
@@ -63,7 +64,7 @@ static void task_parts(void *self, size_t i, int thread) {
     vocoding *v = self;
     const native *m = v->m;
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim;
-    const size_t width = native_source_width((size_t)m->info.n_fft / 2 + 1);
+    const size_t width = native_source_width(ishow_spectrum_bins(&m->info));
     float *y = m->workspaces[thread].data;
     m->k->norm(v->from + first * dim, dim, n, dim, EPS, m->vocos_final_gain, m->vocos_final_offset, y, dim);
     char *memory = (char *)(y + v->block * dim); /* aligned, of a whole block */
@@ -74,20 +75,35 @@ static void task_parts(void *self, size_t i, int thread) {
 static void task_filter(void *self, size_t i, int thread) {
     vocoding *v = self;
     const native *m = v->m;
-    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), bins = (size_t)m->info.n_fft / 2 + 1;
+    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), bins = ishow_spectrum_bins(&m->info);
     const size_t width = native_source_width(bins);
     for (size_t f = first; f < first + n; f++)
         native_source_frame(m->source, m->k, thread, f, v->parts + f * width, v->wave, m->workspaces[thread].data,
                             v->real + f * bins, v->imag + f * bins);
 }
 
-ishow_status native_vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error) {
+/* The mel [frames][mels] of the transformer as log-mel [T][mels] at the hop of the spectrum, linear in between; frames
+ * behind the last one repeat it. */
+static void to_spectrum_frames(const native *m, const float *mel, size_t frames, size_t T, float *out) {
+    const size_t hop = (size_t)m->info.hop, step = (size_t)m->info.spectrum_hop, last = frames - 1;
+    for (size_t t = 0; t < T; t++) {
+        const size_t at = t * step, left = at / hop < last ? at / hop : last, right = left < last ? left + 1 : last;
+        const float share = fminf((float)(at - left * hop) / (float)hop, 1);
+        const float *a = mel + left * m->mels, *b = mel + right * m->mels;
+        for (size_t i = 0; i < m->mels; i++)
+            out[t * m->mels + i] = (a[i] + (b[i] - a[i]) * share) * m->mel_std + m->mel_mean;
+    }
+}
+
+ishow_status native_vocode(void *self, const float *mel, size_t mel_frames, float *real, float *imag,
+                           ishow_error *error) {
     native *m = self;
     const size_t half = DW_TAPS / 2, words = left_words(m->k, m->embed, m->mels), dim = m->vocos_dim,
-                 bins = (size_t)m->info.n_fft / 2 + 1;
-    if (frames < 2 || frames > m->info.max_frames)
-        return ishow_fail(error, ISHOW_EINVAL, "", "%zu frames were given; this model takes 2 to %zu.", frames,
+                 bins = ishow_spectrum_bins(&m->info);
+    if (mel_frames < 2 || mel_frames > m->info.max_frames)
+        return ishow_fail(error, ISHOW_EINVAL, "", "%zu frames were given; this model takes 2 to %zu.", mel_frames,
                           m->info.max_frames);
+    const size_t frames = ishow_spectrum_frames(&m->info, mel_frames);
     vocoding v = {.m = m, .frames = frames, .real = real, .imag = imag, .block = native_rows(m, frames)};
     float *plain = workspace_floats(&m->a, frames * m->mels);
     uint32_t *padded = (uint32_t *)(void *)workspace_floats(&m->b, (frames + 2 * half) * words);
@@ -99,14 +115,15 @@ ishow_status native_vocode(void *self, const float *mel, size_t frames, float *r
                              1024;
     const size_t width = native_source_width(bins);
     if (m->source) {
-        v.parts = workspace_floats(&m->e, frames * width + (frames - 1) * (size_t)m->info.hop + (size_t)m->info.n_fft);
+        v.parts = workspace_floats(&m->e, frames * width + (frames - 1) * (size_t)m->info.spectrum_hop +
+                                              (size_t)m->info.spectrum_fft);
         v.wave = v.parts ? v.parts + frames * width : NULL;
     }
     if (!plain || !padded || !v.from || !v.to ||
         (m->source && (!v.parts || !native_workspaces(m, native_source_workspace(m->source)))) ||
         !native_workspaces(m, workspace))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu frames of sound", frames);
-    for (size_t i = 0; i < frames * m->mels; i++) plain[i] = mel[i] * m->mel_std + m->mel_mean;
+    to_spectrum_frames(m, mel, mel_frames, frames, plain);
     memset(padded, 0, half * words * sizeof *padded);
     memset(padded + (half + frames) * words, 0, half * words * sizeof *padded);
     m->k->to_words(m->embed, plain, m->mels, frames, m->mels, NULL, padded + half * words, words, NULL, NULL, NULL);

@@ -199,9 +199,9 @@ static PyObject *vocode(PyObject *self, PyObject *args) {
     PyObject *result = NULL;
     ishow_error error = {0};
     if (!PyArg_ParseTuple(args, "y*nw*w*", &v[0], &frames, &v[1], &v[2])) return NULL;
-    const size_t T = (size_t)frames, bins = (size_t)info->n_fft / 2 + 1;
-    if (holds(&v[0], T * (size_t)info->n_mels, 4, "mel") || holds(&v[1], T * bins, 4, "real") ||
-        holds(&v[2], T * bins, 4, "imag"))
+    const size_t T = (size_t)frames, values = T ? ishow_spectrum_frames(info, T) * ishow_spectrum_bins(info) : 0;
+    if (holds(&v[0], T * (size_t)info->n_mels, 4, "mel") || holds(&v[1], values, 4, "real") ||
+        holds(&v[2], values, 4, "imag"))
         goto done;
     ishow_status status;
     Py_BEGIN_ALLOW_THREADS status = n->backend.vocode(n->backend.self, v[0].buf, T, v[1].buf, v[2].buf, &error);

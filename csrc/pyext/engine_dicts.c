@@ -12,6 +12,8 @@ PyObject *pyext_model_info(const ishow_model_info *info) {
                                      MEMBER(ishow_model_info, sample_rate, MEMBER_INT),
                                      MEMBER(ishow_model_info, n_fft, MEMBER_INT),
                                      MEMBER(ishow_model_info, hop, MEMBER_INT),
+                                     MEMBER(ishow_model_info, spectrum_fft, MEMBER_INT),
+                                     MEMBER(ishow_model_info, spectrum_hop, MEMBER_INT),
                                      MEMBER(ishow_model_info, n_mels, MEMBER_INT),
                                      MEMBER(ishow_model_info, dim, MEMBER_INT),
                                      MEMBER(ishow_model_info, mod_width, MEMBER_INT),

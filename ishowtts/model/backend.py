@@ -187,7 +187,7 @@ class TorchBackend:
 
     @retry_out_of_memory
     def vocode(self, mel: View, frames: int, real: View, imag: View) -> None:
-        """Real and imaginary part of the STFT [frames*(n_fft/2+1)] for a mel [frames*mel] in the units of `step`."""
+        """Real and imaginary part [T'*K] of `Vocos.spectrum` for a mel [frames*mel] in the units of `step`."""
         self._enter()
         parts = self.graphs["vocode"](self._floats(mel).view(1, frames, -1))[0]
         for view, part in zip((real, imag), parts, strict=True):

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from .checkpoint import LoadedModel
 
-FORMAT = 4
+FORMAT = 5
 PRECISIONS = ("fp32", "bf16")
 """Precisions of packages."""
 TORCH_PRECISIONS = (*PRECISIONS, "fp16")
@@ -59,6 +59,7 @@ FACTS = ("torch", "cpu_flags", "source_hash")
 
 def info(config: ModelConfig, precision: str, content_hash: str) -> dict[str, Any]:
     """The fields of `ishow_model_info` (csrc/model/model.h) for a model in a precision."""
+    n_fft, hop = config.vocos.frames(config.mel)
     return {
         "name": config.name,
         "precision": precision,
@@ -66,6 +67,8 @@ def info(config: ModelConfig, precision: str, content_hash: str) -> dict[str, An
         "sample_rate": config.mel.sample_rate,
         "n_fft": config.mel.n_fft,
         "hop": config.mel.hop,
+        "spectrum_fft": n_fft,
+        "spectrum_hop": hop,
         "n_mels": config.mel.n_mels,
         "mel_mean": float(config.mel.mean),
         "mel_std": float(config.mel.std),

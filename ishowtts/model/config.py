@@ -125,16 +125,27 @@ class VocosConfig:
     """The vocoder; the defaults are those of `charactr/vocos-mel-24khz`.
 
     `dim`, `intermediate_dim`, `num_layers`: width, inner width and number of its ConvNeXt blocks. `head`: "spectrum"
-    predicts magnitudes and phases, "source_filter" the filters of a pulse train and of noise (source_filter.py).
+    predicts magnitudes and phases, "source_filter" the filter of a pulse train and the rest (source_filter.py).
+    `n_fft`, `hop`: window and hop of its spectrum in samples; 0: those of the mel.
     """
 
     dim: int = 512
     intermediate_dim: int = 1536
     num_layers: int = 8
     head: VocoderHead = "spectrum"
+    n_fft: int = 0
+    hop: int = 0
 
     def __post_init__(self) -> None:
         _positive(self, "dim", "intermediate_dim", "num_layers")
+        if (self.n_fft > 0) != (self.hop > 0) or min(self.n_fft, self.hop) < 0:
+            raise ModelError("VocosConfig.n_fft and hop must both be positive, or both 0")
+        if self.n_fft % 4 or self.hop > self.n_fft // 2:
+            raise ModelError("VocosConfig.n_fft must be a multiple of 4, and hop at most half of it")
+
+    def frames(self, mel: MelConfig) -> tuple[int, int]:
+        """Window and hop of the spectrum in samples."""
+        return self.n_fft or mel.n_fft, self.hop or mel.hop
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class Vocode(nn.Module):
         self.vocos, self.mean, self.std = vocos, mel.mean, mel.std
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Standardised log-mel [1,T,mel] → STFT [1,2,T,n_fft/2+1], real and imaginary part."""
+        """Standardised log-mel [1,T,mel] → STFT [1,2,T',K], real and imaginary part; `Vocos.spectrum`."""
         return self.vocos.spectrum((mel * self.std + self.mean).transpose(1, 2))
 
 

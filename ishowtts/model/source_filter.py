@@ -1,21 +1,19 @@
-"""The source-filter head of the vocoder: a pulse train at the speaker's pitch and noise, filtered in the STFT domain.
+"""The source-filter head of the vocoder: filtered pulses at the speaker's pitch and the rest, in the STFT domain.
 
     B rows · T frames · K = n_fft/2+1 bins
 
-For every frame the network gives the filter of the pulses (log-magnitude and phase), the log-magnitude of the noise and
-the pitch. The phases of the harmonics are the integral of the pitch, so neighbouring frames agree; a network that
-predicts absolute phases needs far more training (compare Wang et al. 2019, "Neural source-filter waveform models").
+For every frame the network gives the filter of the pulses (log-magnitude and phase), the pitch, and the spectrum of
+what is not periodic (log-magnitude and phase). The phases of the harmonics are the integral of the pitch, so
+neighbouring frames agree; a network that predicts absolute phases needs far more training (compare Wang et al. 2019,
+"Neural source-filter waveform models").
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-
-from .config import MelConfig
 
 F0_BINS, F0_LOW, F0_HIGH = 128, 50.0, 600.0
 """Number of pitch bins, evenly spaced in log frequency from F0_LOW to F0_HIGH in Hz."""
@@ -25,24 +23,20 @@ TOP_HARMONIC = 11000.0
 """Frequency in Hz above which there are no harmonics, only noise."""
 MAX_MAGNITUDE = 1e3
 """Upper bound of a magnitude, so that the exponential cannot overflow."""
-NOISE_FRAMES, NOISE_SEED = 256, 24000
-"""The noise is a table of this many frames, repeated, so that every backend gives the same sound for a mel."""
 
 
 class SourceFilterHead(nn.Module):
     """The last layer of the vocoder: features to a complex spectrum by a source-filter model."""
 
-    noise: Tensor
     window: Tensor
     basis: Tensor
 
-    def __init__(self, dim: int, mel: MelConfig) -> None:
+    def __init__(self, dim: int, sample_rate: int, n_fft: int, hop: int) -> None:
         super().__init__()
-        self.sample_rate, self.n_fft, self.hop, self.bins = mel.sample_rate, mel.n_fft, mel.hop, mel.n_fft // 2 + 1
-        self.out = nn.Linear(dim, 3 * self.bins + F0_BINS + 1)
+        self.sample_rate, self.n_fft, self.hop, self.bins = sample_rate, n_fft, hop, n_fft // 2 + 1
+        self.out = nn.Linear(dim, 4 * self.bins + F0_BINS + 1)
         nn.init.trunc_normal_(self.out.weight, std=0.02)
         nn.init.zeros_(self.out.bias)
-        self.register_buffer("noise", noise_table(self.bins), persistent=False)
         window = torch.hann_window(self.n_fft, dtype=torch.float64) / (self.n_fft / 4)  # a cosine of 1 peaks at 1
         angle = (
             2 * math.pi * torch.outer(torch.arange(self.n_fft).double(), torch.arange(self.bins).double()) / self.n_fft
@@ -53,33 +47,33 @@ class SourceFilterHead(nn.Module):
     def parts(self, features: Tensor) -> tuple[Tensor, ...]:
         """The network's outputs for features [B,T,dim], fp32.
 
-        Log-magnitude and phase of the filter and log-magnitude of the noise, [B,T,K] each; pitch logits
-        [B,T,F0_BINS]; voicing [B,T], positive where the frame is voiced.
+        Log-magnitude and phase of the filter, log-magnitude and phase of the rest, [B,T,K] each; pitch logits
+        [B,T,F0_BINS]; voicing [B,T], positive where the frame is voiced. The filter's phase is in (-π, π).
         """
-        filter_, phase, noise, pitch, voicing = (
-            self.out(features).float().split([self.bins, self.bins, self.bins, F0_BINS, 1], dim=-1)
+        filter_, phase, rest, turn, pitch, voicing = (
+            self.out(features).float().split([*[self.bins] * 4, F0_BINS, 1], dim=-1)
         )
-        return filter_, phase, noise, pitch, voicing[..., 0]
+        return filter_, math.pi * phase.tanh(), rest, turn, pitch, voicing[..., 0]
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [B,T,dim] → spectrum [B,2,T,K], real and imaginary part, at the pitch that the network predicts."""
-        filter_, phase, noise, pitch, voicing = self.parts(features)
-        return self.shape(filter_, phase, noise, self.excitation(pitch_of(pitch, voicing)))
+        filter_, phase, rest, turn, pitch, voicing = self.parts(features)
+        return self.filtered(filter_, phase, self.excitation(pitch_of(pitch, voicing))) + self.polar(rest, turn)
 
-    def shape(self, filter_: Tensor, phase: Tensor, noise: Tensor, excitation: Tensor) -> Tensor:
-        """Filter the STFT of the pulses, `excitation` [B,T,2K], and add the noise → spectrum [B,2,T,K]."""
-        table = self.noise[torch.arange(filter_.shape[1], device=filter_.device) % NOISE_FRAMES].transpose(0, 1)
-        return self.filtered(filter_, phase, excitation) + self.loudness(noise)[:, None] * table
+    @classmethod
+    def polar(cls, magnitude: Tensor, phase: Tensor) -> Tensor:
+        """Log-magnitudes and phases [B,T,K] → spectrum [B,2,T,K], real and imaginary part."""
+        loud = cls.loudness(magnitude)
+        return torch.stack((loud * phase.cos(), loud * phase.sin()), dim=1)
 
     @staticmethod
-    def loudness(noise: Tensor) -> Tensor:
+    def loudness(magnitude: Tensor) -> Tensor:
         """Magnitudes from log-magnitudes, at most MAX_MAGNITUDE."""
-        return noise.exp().clamp(max=MAX_MAGNITUDE)
+        return magnitude.exp().clamp(max=MAX_MAGNITUDE)
 
     def filtered(self, filter_: Tensor, phase: Tensor, excitation: Tensor) -> Tensor:
-        """The part of the spectrum that comes from the pulses, [B,2,T,K]; arguments as in `shape`."""
-        magnitude = self.loudness(filter_)
-        a, b = magnitude * phase.cos(), magnitude * phase.sin()
+        """The part of the spectrum [B,2,T,K] that comes from pulses, whose STFT is `excitation` [B,T,2K]."""
+        a, b = self.polar(filter_, phase).unbind(1)
         real, imaginary = excitation.chunk(2, dim=-1)
         return torch.stack((a * real - b * imaginary, a * imaginary + b * real), dim=1)
 
@@ -130,11 +124,3 @@ def pulses(cycles: Tensor, hz: Tensor) -> Tensor:
     near = half.abs() < 1e-3
     sum_ = torch.where(near, harmonics, torch.sin((harmonics + 0.5) * t) / (2 * torch.where(near, 1.0, half)) - 0.5)
     return torch.where(hz > 0, sum_, 0.0)
-
-
-def noise_table(bins: int) -> Tensor:
-    """Gaussian noise [NOISE_FRAMES, 2, bins], real and imaginary parts of unit variance, the same as the C core's."""
-    from ishowtts._flow import noise
-
-    values = torch.tensor(np.asarray(noise(NOISE_SEED, NOISE_FRAMES * 2 * bins)))
-    return values.view(NOISE_FRAMES, 2, bins)

@@ -76,14 +76,41 @@ class Vocos(nn.Module):
     def __init__(self, config: VocosConfig, mel: MelConfig) -> None:
         super().__init__()
         self.config, self.mel = config, mel
+        self.n_fft, self.hop = config.frames(mel)
         self.backbone = Backbone(config, mel.n_mels)
         self.head: Head | SourceFilterHead
-        self.head = SourceFilterHead(config.dim, mel) if config.head == "source_filter" else Head(config.dim, mel.n_fft)
-        self.register_buffer("window", torch.hann_window(mel.n_fft), persistent=False)
+        self.head = (
+            SourceFilterHead(config.dim, mel.sample_rate, self.n_fft, self.hop)
+            if config.head == "source_filter"
+            else Head(config.dim, self.n_fft)
+        )
+        self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
+
+    def frames(self, mel: Tensor) -> Tensor:
+        """Log-mel [B,n_mels,T] → [B,n_mels,T'], interpolated linearly to the hop of the spectrum.
+
+        T' = ceil((T-1) * mel.hop / hop) + 1; frames behind the last one of the mel repeat it.
+        """
+        if self.hop == self.mel.hop:
+            return mel
+        last = mel.shape[-1] - 1
+        count = (last * self.mel.hop + self.hop - 1) // self.hop + 1
+        at = torch.arange(count, device=mel.device) * self.hop
+        left = (at // self.mel.hop).clamp(max=last)
+        share = ((at - left * self.mel.hop).to(mel.dtype) / self.mel.hop).clamp(max=1.0)
+        return torch.lerp(mel[..., left], mel[..., (left + 1).clamp(max=last)], share)
+
+    def samples(self, spectrum: Tensor, count: int) -> Tensor:
+        """Spectrum [B,2,T',K] → `count` samples [B,count], the inverse STFT."""
+        real, imaginary = spectrum.transpose(2, 3).unbind(1)
+        wave = torch.istft(
+            torch.complex(real, imaginary), self.n_fft, self.hop, self.n_fft, self.window, center=True, length=count
+        )
+        return wave
 
     def spectrum(self, mel: Tensor) -> Tensor:
-        """Log-mel [B,n_mels,T] → real and imaginary part of the STFT [B,2,T,n_fft/2+1], fp32."""
-        features = self.backbone(mel).to(self.head.out.weight.dtype)
+        """Log-mel [B,n_mels,T] → real and imaginary part of the STFT [B,2,T',n_fft/2+1], fp32; T' as in `frames`."""
+        features = self.backbone(self.frames(mel)).to(self.head.out.weight.dtype)
         if isinstance(self.head, SourceFilterHead):
             spectrum: Tensor = self.head(features)
             return spectrum
@@ -92,7 +119,5 @@ class Vocos(nn.Module):
         return torch.stack((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=1)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Log-mel [B,n_mels,T] → samples [B, (T-1)*hop]."""
-        real, imaginary = self.spectrum(mel).transpose(2, 3).unbind(1)
-        n_fft, hop = self.mel.n_fft, self.mel.hop
-        return torch.istft(torch.complex(real, imaginary), n_fft, hop, n_fft, self.window, center=True)
+        """Log-mel [B,n_mels,T] → samples [B, (T-1)*mel.hop]."""
+        return self.samples(self.spectrum(mel), (mel.shape[-1] - 1) * self.mel.hop)

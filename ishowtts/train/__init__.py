@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from .loop import Options
 
 STEPS = ("teach", "align", "duration", "dit", "warm-start", "vocos", "distil", "all", "export", "score")
-TEACHER = "teach: a folder of Kokoro (scripts/teacher makes it), or 'hibari' for the package hibari-tts"
+TEACHER = (
+    "teach: a folder of Kokoro (scripts/teacher makes it), or 'hibari' for the package hibari-tts; "
+    "vocos: 'hibari', to learn its spectra beside the speech"
+)
+HIBARI, LESSONS = Path("hibari"), 300  # and how many of its sentences the vocoder learns from
 KEEP = "export, score: keep such a share of the weights of --finetune, as dit=0.15 or vocos=0.3"
 SHARES = {"dit": 0.45, "vocos": 0.4, "distil": 0.15}  # of the minutes of `all`
 
@@ -181,7 +185,7 @@ def _teach(args: argparse.Namespace) -> None:
     from .teach import Plan, teach
 
     count = teach(
-        Hibari if args.teacher == Path("hibari") else functools.partial(Kokoro, args.teacher),
+        Hibari if args.teacher == HIBARI else functools.partial(Kokoro, args.teacher),
         Plan.read(args.plan),
         args.work,
         args.hours,
@@ -207,7 +211,9 @@ def _align(args: argparse.Namespace) -> None:
 
 
 def _vocos(args: argparse.Namespace) -> None:
-    from . import data, vocos
+    from ishowtts.model.vocos import Vocos
+
+    from . import data, lessons, vocos
     from .export import load_models
     from .generated import generate
     from .loop import prepare
@@ -219,7 +225,10 @@ def _vocos(args: argparse.Namespace) -> None:
         # 'all' distils the transformer after this step.
         dit, _, _ = load_models(args.work, speech, _base(args), distilled=args.step != "all")
         mels = generate(dit, speech, args.made, args.work / "made.npz", _bar("made"))
-    vocos.train(options, speech, generated=mels)
+    taught: list[lessons.Lesson] = []
+    if args.teacher == HIBARI:
+        taught = lessons.lessons(speech, Vocos(vocos.architecture(), speech.config), LESSONS)
+    vocos.train(options, speech, generated=mels, taught=taught)
 
 
 def _distil(args: argparse.Namespace) -> None:

@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 
 from ishowtts.model.config import MelConfig, ModelConfig
+from ishowtts.quality import timbre, tones
+from ishowtts.quality.clips import Clip as QualityClip
 
 from .align import SAMPLE_RATE, Clip, load_audio, read_alignment, sentence_key
 from .vocabulary import ANYONE, PAUSES, VOCABULARY, token_ids, with_speakers
@@ -100,9 +102,10 @@ class Dataset:
 
     `mels` [sum of frames, n_mels], log-mels that are not standardised, and `sound` [sum of samples], int16, hold the
     clips one after another: clip k has the frames mel_at[k] to mel_at[k+1] and the samples sound_at[k] to
-    sound_at[k+1]. `pitch` [clips]: of those that a teacher has read, else None. `tokens` and `frames` [clips]: of each
-    clip its tokens [S] and how many frames each lasts [S]. `train` and `held_out`: indices of clips. `known`: tokens
-    that occur in the training clips or in the vocabulary of the voice that is fine-tuned.
+    sound_at[k+1]. `pitch` [clips]: of those that a teacher has read, else None. `measured` [sum of frames]: pitch in Hz
+    of the other clips in each mel frame where a tracker finds one, else 0. `tokens` and `frames` [clips]: of each clip
+    its tokens [S] and how many frames each lasts [S]. `train` and `held_out`: indices of clips. `known`: tokens that
+    occur in the training clips or in the vocabulary of the voice that is fine-tuned.
     """
 
     clips: list[Clip]
@@ -112,6 +115,7 @@ class Dataset:
     sound: npt.NDArray[np.int16]
     sound_at: npt.NDArray[np.int64]
     pitch: list[Pitch | None]
+    measured: npt.NDArray[np.float32]
     tokens: list[npt.NDArray[np.int64]]
     frames: list[npt.NDArray[np.int64]]
     train: list[int]
@@ -166,7 +170,7 @@ def build_cache(alignment: Path, out: Path, progress: Callable[[list[Clip]], Ite
     """
     clips = read_alignment(alignment)
     config = MelConfig()
-    mels, sounds, pitches, hops = [], [], [], []
+    mels, sounds, pitches, hops, measured = [], [], [], [], []
     for clip in progress(clips) if progress else clips:
         wave = load_audio(Path(clip.path))[clip.start : clip.end] * np.float32(clip.gain)
         pcm = (np.clip(wave, -1, 1) * 32767).round().astype(np.int16)
@@ -174,6 +178,7 @@ def build_cache(alignment: Path, out: Path, progress: Callable[[list[Clip]], Ite
         mels.append(log_mel(torch.from_numpy(wave)[None], config)[0].numpy().astype(np.float16))
         pitch, hop = _pitch(Path(clip.path).with_suffix(".npz"))
         pitches.append(pitch)
+        measured.append(np.zeros(len(mels[-1]), np.float32) if hop else _measured(pcm, len(mels[-1])))
         hops.append(hop)
         if len(mels[-1]) != sum(clip.frames):
             raise ValueError(f"{clip.id}: the alignment is of another sound; run the alignment again")
@@ -190,9 +195,16 @@ def build_cache(alignment: Path, out: Path, progress: Callable[[list[Clip]], Ite
         pitch=np.concatenate(pitches),
         pitch_at=ends[2],
         pitch_hop=np.array(hops),
+        measured=np.concatenate(measured),
         statistics=np.array([train.mean(), train.std()]),
     )
     partial.replace(out)
+
+
+def _is_whole(cache: Path) -> bool:
+    """Whether a cache has all that `build_cache` writes; one that an earlier version wrote may not."""
+    with np.load(cache) as z:
+        return "measured" in z.files
 
 
 def _pitch(path: Path) -> tuple[npt.NDArray[np.float32], int]:
@@ -201,6 +213,15 @@ def _pitch(path: Path) -> tuple[npt.NDArray[np.float32], int]:
         return np.zeros(0, np.float32), 0
     with np.load(path) as z:
         return z["pitch"], int(z["pitch_hop"])
+
+
+def _measured(pcm: npt.NDArray[np.int16], frames: int) -> npt.NDArray[np.float32]:
+    """Pitch in Hz of the mel frames [frames] of samples in int16, 0 where none is found."""
+    out = np.zeros(frames, np.float32)
+    if len(pcm) >= timbre.YIN_FRAME:
+        tracked = tones.track(QualityClip("", pcm.astype(np.float32) / np.float32(32768), SAMPLE_RATE))[:frames]
+        out[: len(tracked)] = tracked
+    return out
 
 
 def adopt(work: Path, voice: Path) -> None:
@@ -230,13 +251,14 @@ def load(work: Path) -> Dataset:
     alignment, cache = work / "align.jsonl", work / "data.npz"
     if not alignment.is_file():
         raise FileNotFoundError(f"{alignment} does not exist: run the 'align' step first")
-    if not cache.is_file() or cache.stat().st_mtime < alignment.stat().st_mtime:
+    if not cache.is_file() or cache.stat().st_mtime < alignment.stat().st_mtime or not _is_whole(cache):
         build_cache(alignment, cache)
     clips = read_alignment(alignment)
     with np.load(cache) as z:
         mean, std = (float(v) for v in z["statistics"])
         mels, mel_at, sound, sound_at = z["mels"], z["mel_at"], z["sound"], z["sound_at"]
         pitch, pitch_at, pitch_hop = z["pitch"], z["pitch_at"], z["pitch_hop"]
+        measured = z["measured"]
     train, held = split(clips)
     speakers = ["", *dict.fromkeys(clip.speaker for clip in clips if clip.speaker)]
     known = {name for k in train for name in clips[k].phones}
@@ -255,6 +277,7 @@ def load(work: Path) -> Dataset:
             Pitch(pitch[pitch_at[k] : pitch_at[k + 1]], int(pitch_hop[k]), clip.start) if pitch_hop[k] else None
             for k, clip in enumerate(clips)
         ],
+        measured,
         [np.concatenate(([speakers.index(c.speaker) + ANYONE], token_ids(c.phones))) for c in clips],
         [with_speaker(np.array(c.frames, np.int64)) for c in clips],
         train,

@@ -30,7 +30,7 @@ REFERENCE_SECONDS = (3.0, 4.5)
 # Training joins clips up to 13.6 s; up to this length a chunk is recognised as well as a single sentence.
 CHUNK_SECONDS = 10.0
 # Steps that suffice for a distilled transformer (benchmarks/voice.py steps).
-NFE = 4
+NFE = 5
 NETWORKS = ("dit", "vocos", "duration")
 
 

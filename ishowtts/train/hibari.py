@@ -24,8 +24,11 @@ from .data import VOICED, Pitch
 from .kokoro import held, pieces
 from .teach import Spoken, Wave
 
-FRAME = 300
-"""Samples of a frame of pitch and spectrum; a frame of the durations has twice as many."""
+WINDOW, FRAME = 1200, 300
+"""Samples of the window of a spectrum, and of a frame of pitch and spectrum.
+
+A frame of the durations is twice as long.
+"""
 NETWORK, STYLE = "hibari.onnx", "heart"
 PARTS = 5
 """Number of spectral outputs of the network; the next output is the pitch."""

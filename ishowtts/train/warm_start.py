@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,29 +19,23 @@ from tqdm import tqdm
 
 from ishowtts.model.config import MelConfig
 from ishowtts.model.vocos import Vocos
-from ishowtts.text import phones
-from ishowtts.text.reading import read
 
 from . import data as datasets
 from . import hibari
-from .data import Dataset, log_mel
+from .lessons import CUT, FRAMES, Lesson, lessons
 from .loop import Options, prepare
 from .vocos import START, architecture, pitch_loss
 
-CUT = 3
-"""Number of blocks that are trained and not copied."""
-CLIPS, STEPS, ROWS, FRAMES = 500, 3000, 8, 80
+SENTENCES, STEPS, ROWS = 500, 3000, 8
 LEARNING_RATE, PITCH_RATE = 2e-3, 1e-3
 EDGE = 4
 """Frames at the ends of a row that the loss ignores, since their receptive field is cut off."""
-LOUDER = -0.3
-"""Added to the log-magnitude of the noise, which replaces hibari's third component (neither pulses nor noise)."""
 
 
 def adopt(net: Vocos, weights: Mapping[str, np.ndarray]) -> None:
-    """Copies hibari's blocks from CUT on, and its head resampled from 601 frequency bins to ours, into `net`.
+    """Copies hibari's blocks from CUT on, and its head but for the noise, which is not heard, into `net`.
 
-    `weights`: the initialisers of its ONNX graph by name. Log-magnitudes are shifted by the ratio of the windows.
+    `weights`: the initialisers of its ONNX graph by name.
     """
 
     def linear(name: str) -> Tensor:
@@ -64,62 +57,14 @@ def adopt(net: Vocos, weights: Mapping[str, np.ndarray]) -> None:
     net.backbone.final_layer_norm.load_state_dict({part: plain(f"dec_norm.{part}") for part in ("weight", "bias")})
 
     weight, bias = linear("head"), plain("head.bias")
-    each, window = len(bias) // hibari.PARTS, (len(bias) // hibari.PARTS - 1) * 2
-    n_fft, bins = net.mel.n_fft, net.mel.n_fft // 2 + 1
-    place = torch.arange(bins) * (window / n_fft)
-    left = place.floor().long().clamp(max=each - 2)
-    share = place - left
-
-    def resampled(rows: Tensor) -> Tensor:
-        weights_ = share.view(-1, *[1] * (rows.dim() - 1))
-        return torch.lerp(rows[left], rows[left + 1], weights_)
-
-    out = net.head.out
+    bins, out = len(bias) // hibari.PARTS, net.head.out
     with torch.no_grad():
-        for part, factor, shift in (  # hibari's phase is pi * tanh(x), about pi * x
-            (0, 1.0, math.log(n_fft / window)),
-            (1, math.pi, 0.0),
-            (2, 1.0, 0.5 * math.log(n_fft / window) + LOUDER),
-        ):
-            rows, own = slice(part * each, (part + 1) * each), slice(part * bins, (part + 1) * bins)
-            out.weight[own] = resampled(weight[rows]) * factor
-            out.bias[own] = resampled(bias[rows]) * factor + shift
+        for own, part in enumerate((0, 1, 3, 4)):
+            theirs_, mine_ = slice(part * bins, (part + 1) * bins), slice(own * bins, (own + 1) * bins)
+            out.weight[mine_], out.bias[mine_] = weight[theirs_], bias[theirs_]
 
 
-@dataclass(frozen=True)
-class Example:
-    """A sentence: log-mel [T,n_mels], hibari's features [T,dim] and its pitch [T] in Hz, all at our frame rate."""
-
-    mel: Tensor
-    features: Tensor
-    hz: Tensor
-
-
-def examples(data: Dataset, mel: MelConfig) -> list[Example]:
-    """Examples of the English training sentences, read by hibari; its features are interpolated to our frames.
-
-    ValueError when there is no sentence that it can read.
-    """
-    teacher = hibari.Hibari(outputs=[f"/dec.{CUT - 1}/Add_1_output_0"])
-    made: list[Example] = []
-    texts = dict.fromkeys(data.clips[k].text for k in data.train if data.clips[k].language == "en")
-    for text in tqdm(list(texts)[:CLIPS], desc="hibari", mininterval=5):
-        heard = teacher.hear(phones.spoken(read(text, "en").text, "en"))
-        if heard is None or len(heard.samples) < FRAMES * mel.hop:
-            continue
-        sound = log_mel(torch.from_numpy(heard.samples)[None], mel)[0]
-        features = torch.from_numpy(heard.more[0][0])
-        place = torch.arange(len(sound)) * (mel.hop / hibari.FRAME)
-        left = place.floor().long().clamp(max=features.shape[1] - 2)
-        near = torch.lerp(features[:, left], features[:, left + 1], (place - left).clamp(max=1.0))
-        hz = torch.from_numpy(heard.pitch)[place.round().long().clamp(max=len(heard.pitch) - 1)]
-        made.append(Example(sound, near.T.contiguous(), hz))
-    if not made:
-        raise ValueError("the alignment has no English sentence that hibari could read")
-    return made
-
-
-def learn(net: Vocos, lessons: list[Example], steps: int, seed: int) -> float:
+def learn(net: Vocos, taught: list[Lesson], steps: int, seed: int) -> float:
     """Trains the first CUT blocks on the features and the head on the pitch.
 
     Returns the mean squared error of the features relative to their variance, averaged over the last steps.
@@ -127,8 +72,8 @@ def learn(net: Vocos, lessons: list[Example], steps: int, seed: int) -> float:
     backbone: Any = net.backbone
     head: Any = net.head
     out = head.out
-    bins = net.mel.n_fft // 2 + 1
-    every = torch.cat([lesson.features for lesson in lessons])
+    spectra = 4 * (net.n_fft // 2 + 1)
+    every = torch.cat([lesson.features for lesson in taught])
     mean, spread = every.mean(dim=0), every.std(dim=0)
     with torch.no_grad():
         backbone.norm.weight.copy_(spread)
@@ -142,9 +87,9 @@ def learn(net: Vocos, lessons: list[Example], steps: int, seed: int) -> float:
     for step in tqdm(range(steps), desc="warm start", mininterval=5):
         adam.param_groups[0]["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
         rows = []
-        for k in rng.integers(len(lessons), size=ROWS):
-            at = slice(start := int(rng.integers(len(lessons[k].mel) - FRAMES + 1)), start + FRAMES)
-            rows.append((lessons[k].mel[at], lessons[k].features[at], lessons[k].hz[at]))
+        for k in rng.integers(len(taught), size=ROWS):
+            at = slice(start := int(rng.integers(len(taught[k].mel) - FRAMES + 1)), start + FRAMES)
+            rows.append((taught[k].mel[at], taught[k].features[at], taught[k].hz[at]))
         mel, wanted, hz = (torch.stack(part) for part in zip(*rows, strict=True))
         x = backbone.norm(backbone.embed(mel.transpose(1, 2)).transpose(1, 2)).transpose(1, 2)
         for block in backbone.convnext[:CUT]:
@@ -160,12 +105,12 @@ def learn(net: Vocos, lessons: list[Example], steps: int, seed: int) -> float:
             for block in backbone.convnext[CUT:]:
                 x = block(x)
             x = backbone.final_layer_norm(x.transpose(1, 2))
-        _, _, _, logits, voicing = head.parts(x)
+        *_, logits, voicing = head.parts(x)
         pitches.zero_grad()
-        pitch_loss(logits, voicing, hz).backward()  # type: ignore[no-untyped-call]
+        pitch_loss(logits, voicing, hz, torch.ones(len(hz), dtype=torch.bool)).backward()  # type: ignore[no-untyped-call]
         pitches.step()
         with torch.no_grad():  # only the rows of the pitch are trained
-            out.weight[: 3 * bins], out.bias[: 3 * bins] = kept[0][: 3 * bins], kept[1][: 3 * bins]
+            out.weight[:spectra], out.bias[:spectra] = kept[0][:spectra], kept[1][:spectra]
     return error
 
 
@@ -176,7 +121,7 @@ def warm_start(options: Options) -> float:
     torch.manual_seed(options.seed)
     net = Vocos(architecture(), MelConfig())
     adopt(net, hibari.weights())
-    error = learn(net, examples(data, net.mel), options.steps or STEPS, options.seed)
+    error = learn(net, lessons(data, net, SENTENCES), options.steps or STEPS, options.seed)
     (options.work / "vocos").mkdir(exist_ok=True)
     save_file(net.state_dict(), options.work / "vocos" / START)
     return error

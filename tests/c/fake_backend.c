@@ -218,6 +218,8 @@ ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses
                                       .sample_rate = FAKE_RATE,
                                       .n_fft = FAKE_N_FFT,
                                       .hop = FAKE_HOP,
+                                      .spectrum_fft = FAKE_N_FFT,
+                                      .spectrum_hop = FAKE_HOP,
                                       .n_mels = FAKE_MELS,
                                       .mel_mean = FAKE_MEL_MEAN,
                                       .mel_std = FAKE_MEL_STD,

@@ -57,9 +57,10 @@ static void write_spec(const char *graph, int inputs, int width, const char *mod
 static void write_manifest(const char *torch, const char *flag, const char *layout) {
     char text[4096];
     snprintf(text, sizeof text,
-             "{\"format\": 4, \"torch\": \"%s\", \"cpu_flags\": [%s], \"name\": \"tiny\", \"precision\": \"fp32\", "
+             "{\"format\": 5, \"torch\": \"%s\", \"cpu_flags\": [%s], \"name\": \"tiny\", \"precision\": \"fp32\", "
              "\"content_hash\": \"ab\", \"sample_rate\": 24000,"
-             " \"n_fft\": 16, \"hop\": 4, \"mel_mean\": 0.0, \"mel_std\": 1.0, \"n_mels\": %d, \"dim\": %d, "
+             " \"n_fft\": 16, \"hop\": 4, \"spectrum_fft\": 16, \"spectrum_hop\": 4, \"mel_mean\": 0.0, \"mel_std\": "
+             "1.0, \"n_mels\": %d, \"dim\": %d, "
              "\"mod_width\": %d, \"text_layout\": \"%s\", "
              "\"predicts_durations\": true, \"uses_prompt\": true,"
              " \"max_frames\": 64, \"nfe\": 5, \"chunk_frames\": 32, \"guidance_max\": %g, \"min_frames\": 8, "
@@ -345,7 +346,7 @@ static void refuses_packages_made_for_something_else(void **state) {
 static void refuses_damaged_packages(void **state) {
     (void)state;
     write_package();
-    write_file("package/manifest.json", "{\"format\": 4,");
+    write_file("package/manifest.json", "{\"format\": 5,");
     refused(ISHOW_EFORMAT, "manifest.json, line 1");
     write_file("package/manifest.json", "{\"format\": 2, \"cpu_flags\": []}");
     refused(ISHOW_EFORMAT, "another version of this program");

@@ -25,7 +25,11 @@ enum {
     VOCOS = 8,
     WIDE = 16,
     N_FFT = 16,
+    HOP = 4,
     FRAMES = 20,
+    SPECTRUM_FFT = 24,
+    SPECTRUM_HOP = 3,
+    SPECTRUM = (((FRAMES - 1) * HOP + SPECTRUM_HOP - 1) / SPECTRUM_HOP + 1) * (SPECTRUM_FFT / 2 + 1), /* values */
     REFERENCE = 6,
     TEXT_BYTES = 64 * 1024,
     NAMES = 128,
@@ -182,7 +186,7 @@ static void write_model(const network *net, int blocks) {
     add_matrix(&w, "backbone.convnext.0.pwconv2", VOCOS, WIDE);
     add(&w, "backbone.convnext.0.gamma", "[8]", VOCOS, 0.1f, 1);
     add_norm(&w, "backbone.final_layer_norm");
-    add_matrix(&w, "head.out", N_FFT + 2, VOCOS);
+    add_matrix(&w, "head.out", SPECTRUM_FFT + 2, VOCOS);
     end(&w, "vocos.safetensors", 0);
 }
 
@@ -232,9 +236,10 @@ static ishow_status open_described(ishow_backend *out, const network *net, const
     snprintf(
         info, sizeof info,
         "{\"name\": \"tiny\", \"precision\": \"%s\", \"content_hash\": \"ab\", \"sample_rate\": 24000, \"n_fft\": %d, "
-        "\"hop\": 4, \"n_mels\": %d, \"text_layout\": \"padded\", \"uses_prompt\": true, \"max_frames\": 64, "
+        "\"hop\": 4, \"spectrum_fft\": %d, \"spectrum_hop\": 4, \"n_mels\": %d, \"text_layout\": \"padded\", "
+        "\"uses_prompt\": true, \"max_frames\": 64, "
         "\"nfe\": 0, \"chunk_frames\": 0, \"guidance_max\": 0}",
-        precision, N_FFT, MELS);
+        precision, N_FFT, HOP, SPECTRUM_FFT, SPECTRUM_HOP, MELS);
     snprintf(own, sizeof own,
              "{\"backbone\": \"%s\", \"dim\": %d, \"depth\": %d, \"heads\": 1, \"dim_head\": %d, \"ff_mult\": 2, "
              "\"text_dim\": %d, \"conv_layers\": 0, \"text_num_embeds\": %d, \"text_mask_padding\": true, "
@@ -300,14 +305,14 @@ static void step(ishow_backend *backend, const network *net, float *v) {
 
 /* Opens, steps, vocodes and closes a model; v as in `step`. */
 static void velocity(const network *net, const char *precision, float *v) {
-    float real[FRAMES * (N_FFT / 2 + 1)], imag[FRAMES * (N_FFT / 2 + 1)];
+    float real[SPECTRUM], imag[SPECTRUM];
     ishow_backend backend;
     ishow_error error = {0};
     if (open_model(&backend, net, precision, &error)) fail_msg("%s", error.message);
     assert_int_equal(ishow_live_handles(), 1);
     step(&backend, net, v);
     assert_int_equal(backend.vocode(backend.self, v, FRAMES, real, imag, &error), ISHOW_OK);
-    for (size_t i = 0; i < FRAMES * (N_FFT / 2 + 1); i++) assert_true(isfinite(real[i]) && isfinite(imag[i]));
+    for (size_t i = 0; i < SPECTRUM; i++) assert_true(isfinite(real[i]) && isfinite(imag[i]));
     backend.close(backend.self);
     assert_int_equal(ishow_live_handles(), 0);
 }

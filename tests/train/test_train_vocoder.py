@@ -24,6 +24,8 @@ from ishowtts.train.align import (
 from ishowtts.train.data import Pitch, log_mel
 from ishowtts.train.loop import Options
 
+FRAMES = VOCOS.frames(MelConfig())
+
 
 def test_vocos_learns_with_and_without_discriminators(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -73,8 +75,8 @@ def test_the_vocoder_learns_from_mels_of_the_transformer(work: Path) -> None:
     data = datasets.load(work)
     mels = np.full_like(data.mels, 1.5)
     plain, mixed = (
-        vocos.segments(data, 0, 3),
-        vocos.segments(data, 0, 3, generated.GeneratedMels(mels, frozenset(data.train))),
+        vocos.segments(data, 0, 3, FRAMES),
+        vocos.segments(data, 0, 3, FRAMES, generated.GeneratedMels(mels, frozenset(data.train))),
     )
     assert torch.equal(mixed.sound, plain.sound) and torch.equal(plain.mel, log_mel(plain.sound, data.config))
     assert torch.equal(plain.heard, plain.mel) and torch.equal(mixed.mel, plain.mel)  # the target stays the recording
@@ -85,7 +87,7 @@ def test_the_vocoder_learns_from_mels_of_the_transformer(work: Path) -> None:
         assert len(heard) >= 20 and 1.5 - 0.7 <= float(heard[0, 0]) <= 1.5 + 0.4, wave
     levels = {round(float(rows[0, 0]), 4) for rows in mixed.heard}
     assert len(levels) == vocos.ROWS  # each at the level of its sound
-    none = vocos.segments(data, 0, 3, generated.GeneratedMels(mels, frozenset()))
+    none = vocos.segments(data, 0, 3, FRAMES, generated.GeneratedMels(mels, frozenset()))
     assert torch.equal(none.heard, plain.heard)
 
 
@@ -109,7 +111,7 @@ def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monk
     assert np.allclose(hz, 150) and np.allclose(
         np.diff(np.unwrap(2 * np.pi * cycles[1000:2000])), 2 * np.pi * 150 / SAMPLE_RATE, atol=1e-4
     )
-    piece = vocos.segments(data, 0, 3)
+    piece = vocos.segments(data, 0, 3, FRAMES)
     assert piece.known.all() and (piece.f0[:, 3:10] == 150).all()
     monkeypatch.setattr(vocos, "CURVE_EVERY", 10)
     monkeypatch.setattr(vocos, "ROWS", 2)
@@ -120,6 +122,37 @@ def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monk
     for loss in ("pitch", "complex", "phase", "mel"):
         values = [value for name, value in rows if name == loss]
         assert values[-1] < values[0], loss
+
+
+def test_the_pitch_of_recordings_is_measured(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It teaches the network's pitch, but neither the voicing nor the phases."""
+    lines = [json.loads(line) for line in (work / "align.jsonl").read_text().splitlines()]
+    rng = np.random.default_rng(3)
+    for i, clip in enumerate(lines):
+        time = np.arange(clip["end"]) / SAMPLE_RATE
+        hz = 110 + 8 * (i % 12)
+        cycles = hz * time - 0.04 * hz / (2 * np.pi * 6) * np.cos(2 * np.pi * 6 * time)  # 4 % of vibrato
+        wave = sum(0.05 * np.cos(2 * np.pi * h * cycles + h) for h in range(1, 9))
+        clip["path"] = str(tmp_path / f"{hz}-{i}.wav")
+        soundfile.write(clip["path"], wave + 1e-4 * rng.standard_normal(len(time)), SAMPLE_RATE)
+    (tmp_path / "align.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in lines))
+    data = datasets.load(tmp_path)
+    assert all(pitch is None for pitch in data.pitch)
+    for k, clip in enumerate(data.clips):
+        found = data.measured[data.mel_at[k] : data.mel_at[k + 1]]
+        assert (found > 0).mean() > 0.6
+        assert np.allclose(found[found > 0], float(Path(clip.path).stem.split("-")[0]), rtol=0.06)
+    piece = vocos.segments(data, 0, 3, FRAMES)
+    assert not piece.known.any() and not piece.hz.any() and (piece.f0 > 0).any(dim=1).all()
+    monkeypatch.setattr(vocos, "CURVE_EVERY", 10)
+    monkeypatch.setattr(vocos, "ROWS", 2)
+    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
+    vocos.train(Options(tmp_path, steps=40), data=data, config=VOCOS)
+    with (tmp_path / "vocos" / "curves.csv").open() as file:
+        rows = [(r[2], float(r[3])) for r in csv.reader(file)]
+    values = [value for name, value in rows if name == "pitch"]
+    assert values[-1] < values[0] - 0.05
+    assert "phase" not in {name for name, _ in rows}
 
 
 def test_the_phase_of_a_teachers_pulses_goes_on_while_unvoiced() -> None:

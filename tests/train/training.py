@@ -25,7 +25,7 @@ DIT = DiTConfig(
     dim=32, depth=1, heads=1, dim_head=32, ff_mult=2, text_dim=16, conv_layers=1,
     text_num_embeds=len(with_speakers(["tone"])), speakers=2, text_layout="aligned",
 )  # fmt: skip
-VOCOS = VocosConfig(dim=16, intermediate_dim=32, num_layers=1, head="source_filter")
+VOCOS = VocosConfig(dim=16, intermediate_dim=32, num_layers=1, head="source_filter", n_fft=1200, hop=300)
 DURATION = DurationConfig(dim=16, layers=1, kernel=3)
 PHONES = ["pau", "hh", "ay1", "y", "uw1", "."]
 

@@ -40,6 +40,8 @@ LAYOUTS = {
     "guidance embedded": {"text_layout": "aligned", "guidance_max": 4.0},
     "speakers named": {"text_layout": "aligned", "speakers": 12},
     "source-filter vocoder": {"head": "source_filter"},
+    "frames of its own": {"head": "source_filter", "frames": (1200, 300)},
+    "spectrum of more frames": {"frames": (640, 160)},
     "U-Net": {"backbone": "unett", "depth": 4, "conv_layers": 0, "pe_attn_head": 1},
     "U-Net, aligned, guidance embedded": {"backbone": "unett", "text_layout": "aligned", "guidance_max": 4.0},
 }
@@ -47,14 +49,14 @@ LAYOUTS = {
 TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
 
 
-def _model(folder, dim=64, depth=2, heads=2, mels=20, head="spectrum", **changes):
+def _model(folder, dim=64, depth=2, heads=2, mels=20, head="spectrum", frames=(0, 0), **changes):
     dit = DiTConfig(
         dim, depth, heads, **{"dim_head": 32, "text_dim": 32, "conv_layers": 2, "text_num_embeds": 40, **changes}
     )
     aligned = dit.text_layout == "aligned"
     durations = DurationConfig(16, 2, 3) if aligned else None
     config = ModelConfig(
-        "small", dit, MelConfig(n_mels=mels, mean=-0.5, std=1.5), VocosConfig(48, 96, 2, head), durations
+        "small", dit, MelConfig(n_mels=mels, mean=-0.5, std=1.5), VocosConfig(48, 96, 2, head, *frames), durations
     )
     torch.manual_seed(3)
     parts = [
@@ -112,7 +114,8 @@ def _results(backend, config, frames=FRAMES):
             )
         ]
     )
-    spectrum = torch.empty(2, frames, config.mel.n_fft // 2 + 1)
+    n_fft, hop = config.vocos.frames(config.mel)
+    spectrum = torch.empty(2, -(-(frames - 1) * config.mel.hop // hop) + 1, n_fft // 2 + 1)
     backend.vocode(_bytes(before), frames, _bytes(spectrum[0]), _bytes(spectrum[1]))
     results = {"h": h, "modulation": mod, "velocity": (x - before) / 0.5, "spectrum": spectrum}
     if config.duration is not None:
