@@ -236,7 +236,7 @@ static ishow_status open_described(ishow_backend *out, const network *net, const
     snprintf(
         info, sizeof info,
         "{\"name\": \"tiny\", \"precision\": \"%s\", \"content_hash\": \"ab\", \"sample_rate\": 24000, \"n_fft\": %d, "
-        "\"hop\": 4, \"spectrum_fft\": %d, \"spectrum_hop\": 4, \"n_mels\": %d, \"text_layout\": \"padded\", "
+        "\"hop\": %d, \"spectrum_fft\": %d, \"spectrum_hop\": %d, \"n_mels\": %d, \"text_layout\": \"padded\", "
         "\"uses_prompt\": true, \"max_frames\": 64, "
         "\"nfe\": 0, \"chunk_frames\": 0, \"guidance_max\": 0}",
         precision, N_FFT, HOP, SPECTRUM_FFT, SPECTRUM_HOP, MELS);
