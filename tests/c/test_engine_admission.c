@@ -160,9 +160,8 @@ static void a_refused_request_is_accepted_after_retry_after(void **state) {
     engine_rig_free(r);
 }
 
-/* Shorter texts go first only as long as the long one can still be spoken in time. */
-static void a_long_text_is_ready_by_its_deadline_beside_short_ones(void **state) {
-    (void)state;
+/* What becomes of a long text with a deadline while short ones are offered all the time. */
+static ishow_status long_beside_short(void) {
     engine_rig *r = make(1);
     char *text = long_text(12);
     ishow_request lengthy = engine_request(text), brief = engine_request(SHORT);
@@ -180,13 +179,22 @@ static void a_long_text_is_ready_by_its_deadline_beside_short_ones(void **state)
         status = ishow_utterance_next(u, 0.02, &samples, &n, &error);
         if (status != ISHOW_OK && status != ISHOW_EAGAIN) break;
     }
-    assert_int_equal(status, ISHOW_OK);
     assert_true(l->kept > 100);
     ishow_utterance_free(u);
     for (int i = 0; i < l->kept; i++) ishow_utterance_free(l->held[i]);
     free(l);
     free(text);
     engine_rig_free(r);
+    return status;
+}
+
+/* Shorter texts go first only as long as the long one can still be spoken in time. A machine that becomes slower
+ * meanwhile makes it late, so one of several tries counts; where shorter texts always go first, each is late. */
+static void a_long_text_is_ready_by_its_deadline_beside_short_ones(void **state) {
+    (void)state;
+    ishow_status status = ISHOW_ETIMEOUT;
+    for (int tries = 0; tries < 4 && status == ISHOW_ETIMEOUT; tries++) status = long_beside_short();
+    assert_int_equal(status, ISHOW_OK);
 }
 
 /* Accepted before the rate was known: what cannot be ready in time is refused as soon as it is known. */
