@@ -34,11 +34,12 @@ else ifeq ($(VARIANT),fuzz)
 CC  := $(CLANG)
 SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -O1 -Wno-unknown-pragmas
 endif
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
 # Hardening, of what is shipped only: sanitizers check more, and FORTIFY hides from them what it wraps. Objects of
 # programs are position-independent like those of the library; branches are protected where the processor can check them.
 ifeq ($(VARIANT),release)
-BRANCHES := $(if $(filter x86_64,$(shell uname -m)),-fcf-protection=full,$(if $(filter aarch64,$(shell uname -m)),-mbranch-protection=standard))
+BRANCHES := $(if $(filter x86_64,$(MACHINE)),-fcf-protection=full,$(if $(filter aarch64,$(MACHINE)),-mbranch-protection=standard))
 HARDEN   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection $(BRANCHES)
 HARD_LD  := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 PIE      := -pie
@@ -173,7 +174,7 @@ $(FUZZ_RUNS): $(BUILD)/fuzz/fuzz_%.run: $(BUILD)/fuzz/fuzz_%
 # Without kernels and networks, whose code is for GCC alone; the server among them runs on the tests' model.
 FUZZED := $(filter-out csrc/server/main.c,$(wildcard $(patsubst %,csrc/%/*.c,$(filter-out kernels model,$(MODULES)) server))) \
   $(patsubst %,csrc/model/%.c,manifest description safetensors)
-build/fuzz/csrc/audio/mel_kernel8.o: EXTRA = $(if $(filter x86_64,$(shell uname -m)),-mavx2 -mfma)
+build/fuzz/csrc/audio/mel_kernel8.o: EXTRA = $(if $(filter x86_64,$(MACHINE)),-mavx2 -mfma)
 $(BUILD)/libfuzzed.a: $(call obj,$(FUZZED) tests/fuzz/loop.c tests/c/server_rig.c tests/c/fake_backend.c)
 	rm -f $@ && $(AR) rcs $@ $^
 $(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libfuzzed.a

@@ -45,7 +45,7 @@ def checkout() -> Iterator[Path]:
     folder.chmod(0o755)
     copy = folder / "a checkout"
     skipped = shutil.ignore_patterns(
-        ".git", ".venv", "asan", "tsan", "fuzz", "*_cache", "*.egg-info", "tests", "docs", "benchmarks"
+        ".git", ".venv", "asan", "tsan", "fuzz", "arm64-*", "*_cache", "*.egg-info", "tests", "docs", "benchmarks"
     )
     shutil.copytree(ROOT, copy, symlinks=True, ignore=skipped)
     light.make(copy / ".venv", "setuptools")
