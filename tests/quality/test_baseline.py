@@ -180,7 +180,10 @@ def test_from_the_command_line(healthy: Spoken, tmp_path: Path, capsys: pytest.C
     assert cli.main(command) == 2 and "--store makes it" in capsys.readouterr().err
     assert cli.main([*command, "--store"]) == 0 and "stored 5 clips" in capsys.readouterr().err
     assert cli.main(command) == 0 and "nothing is worse" in capsys.readouterr().err
-    soundfile.write(clips / "s1.wav", healthy[1][1].samples[: len(healthy[1][1].samples) // 2], healthy[1][1].rate)
+    samples = healthy[1][1].samples
+    third = len(samples) // 3
+    loudest = third + int(np.abs(samples[third : 2 * third]).argmax())  # a word that is cut off
+    soundfile.write(clips / "s1.wav", samples[:loudest], healthy[1][1].rate)
     assert cli.main(command) == 1
     told = capsys.readouterr().err
     assert "length: s1" in told and "artifact: s1 has a new fault: early end" in told and "s2" not in told

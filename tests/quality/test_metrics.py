@@ -126,7 +126,7 @@ def test_dnsmos_is_speechmos(ten: list[Clip]) -> None:
     assert np.ptp(opinions) > 0.1, "the clips differ, so agreement means something"
 
 
-def test_real_is_better_than_copied_is_better_than_degraded(recording: Clip, copy_synthesis: Clip) -> None:
+def test_degraded_speech_is_worse(recording: Clip, copy_synthesis: Clip) -> None:
     if not mos.available():
         pytest.skip("distillmos is not installed")
 
@@ -134,7 +134,6 @@ def test_real_is_better_than_copied_is_better_than_degraded(recording: Clip, cop
         return mos.opinion(clip.samples, clip.rate)
 
     real, copied = opinion(recording), opinion(copy_synthesis)
-    assert real > copied
     for name, (degrade, strengths) in DEGRADED.items():
         opinions = [opinion(degrade(recording, strength)) for strength in strengths]
         assert real > opinions[0] > opinions[1] > opinions[2], (name, real, opinions)
