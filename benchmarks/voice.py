@@ -32,7 +32,7 @@ TEXTS = Path(__file__).parent / "texts"
 FLITE = ("slt", "rms")
 """flite's better voices: a woman's and a man's."""
 
-STEPS, FEW = (7, 4, 3), 16
+STEPS, FEW = (7, 5, 4), 16
 
 Wave = npt.NDArray[np.float32]
 Row = dict[str, object]
