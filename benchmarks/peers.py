@@ -117,8 +117,8 @@ def native_variants(
             return (out - x) / DT
 
         def vocode(backend: Native = backend) -> Tensor:
-            n_fft, hop = config.vocos.frames(config.mel)
-            spectrum = torch.empty(2, -(-(frames - 1) * config.mel.hop // hop) + 1, n_fft // 2 + 1)
+            n_fft, _ = config.vocos.frames(config.mel)
+            spectrum = torch.empty(2, config.vocos.frame_count(config.mel, frames), n_fft // 2 + 1)
             backend.vocode(bytes_of(x), frames, bytes_of(spectrum[0]), bytes_of(spectrum[1]))
             return spectrum
 

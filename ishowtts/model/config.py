@@ -147,6 +147,11 @@ class VocosConfig:
         """Window and hop of the spectrum in samples."""
         return self.n_fft or mel.n_fft, self.hop or mel.hop
 
+    def frame_count(self, mel: MelConfig, frames: int) -> int:
+        """Frames of the spectrum for `frames` of the mel: ceil((frames-1) * mel.hop / hop) + 1."""
+        hop = self.frames(mel)[1]
+        return ((frames - 1) * mel.hop + hop - 1) // hop + 1
+
 
 @dataclass(frozen=True)
 class DurationConfig:

@@ -11,6 +11,7 @@ neighbouring frames agree; a network that predicts absolute phases needs far mor
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,6 @@ MAX_MAGNITUDE = 1e3
 class SourceFilterHead(nn.Module):
     """The last layer of the vocoder: features to a complex spectrum by a source-filter model."""
 
-    window: Tensor
     basis: Tensor
 
     def __init__(self, dim: int, sample_rate: int, n_fft: int, hop: int) -> None:
@@ -57,8 +57,13 @@ class SourceFilterHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [B,T,dim] → spectrum [B,2,T,K], real and imaginary part, at the pitch that the network predicts."""
-        filter_, phase, rest, turn, pitch, voicing = self.parts(features)
-        return self.filtered(filter_, phase, self.excitation(pitch_of(pitch, voicing))) + self.polar(rest, turn)
+        *spectra, pitch, voicing = self.parts(features)
+        return self.shape(spectra, self.excitation(pitch_of(pitch, voicing)))
+
+    def shape(self, spectra: Sequence[Tensor], excitation: Tensor) -> Tensor:
+        """The first four of `parts`, and the STFT of the pulses [B,T,2K] → spectrum [B,2,T,K]."""
+        filter_, phase, rest, turn = spectra
+        return self.filtered(filter_, phase, excitation) + self.polar(rest, turn)
 
     @classmethod
     def polar(cls, magnitude: Tensor, phase: Tensor) -> Tensor:

@@ -89,12 +89,12 @@ class Vocos(nn.Module):
     def frames(self, mel: Tensor) -> Tensor:
         """Log-mel [B,n_mels,T] → [B,n_mels,T'], interpolated linearly to the hop of the spectrum.
 
-        T' = ceil((T-1) * mel.hop / hop) + 1; frames behind the last one of the mel repeat it.
+        T' is `VocosConfig.frame_count`; frames behind the last one of the mel repeat it.
         """
         if self.hop == self.mel.hop:
             return mel
         last = mel.shape[-1] - 1
-        count = (last * self.mel.hop + self.hop - 1) // self.hop + 1
+        count = self.config.frame_count(self.mel, mel.shape[-1])
         at = torch.arange(count, device=mel.device) * self.hop
         left = (at // self.mel.hop).clamp(max=last)
         share = ((at - left * self.mel.hop).to(mel.dtype) / self.mel.hop).clamp(max=1.0)

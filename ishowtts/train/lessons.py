@@ -92,5 +92,4 @@ def excerpts(
         mels.append(lesson.mel[at])
         parts.append(lesson.parts[:, at].float())
     excitation = torch.stack(excitations)
-    filter_, turn, rest, phase = torch.stack(parts, dim=1)
-    return torch.stack(mels), excitation, head.filtered(filter_, turn, excitation) + head.polar(rest, phase)
+    return torch.stack(mels), excitation, head.shape(torch.stack(parts, dim=1).unbind(), excitation)

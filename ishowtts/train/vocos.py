@@ -59,8 +59,7 @@ def architecture() -> VocosConfig:
 class Discriminator(nn.Module):
     """A discriminator on the STFT of one resolution: compressed, real and imaginary, and its log-magnitude.
 
-    On the plain spectrum, where loud low frequencies hide the rest, 360 steps told the speech from the vocoder's hardly
-    better than guessing (hinge loss 1.97 of 2); so they reach 1.8.
+    On the plain spectrum loud low frequencies hide the rest, and it learns next to nothing (docs, lab notebook).
     """
 
     window: Tensor
@@ -243,12 +242,12 @@ def speak(
     with half(heard.device.type):
         features = net.backbone(net.frames(heard.transpose(1, 2)))
         parts = head.parts(features)
-    filter_, phase, rest, turn, pitch, voicing = parts
+    *spectra, pitch, voicing = parts
     with torch.no_grad():
         own = head.excitation(pitch_of(pitch, voicing))
         taught = head.stft(pulses(piece.cycles, piece.hz))
         excitation = torch.where(piece.known[:, None, None], taught, own)
-    spectrum = head.filtered(filter_, phase, excitation) + head.polar(rest, turn)
+    spectrum = head.shape(spectra, excitation)
     return net.samples(spectrum, piece.sound.shape[1]), spectrum, parts
 
 
@@ -281,8 +280,8 @@ def lesson_loss(net: Vocos, head: SourceFilterHead, taught: Sequence[Lesson], se
     """Mean distance (scalar) between the network's compressed spectrum and hibari's, for LESSONS rows."""
     mel, excitation, wanted = excerpts(head, taught, LESSONS, np.random.default_rng((seed, step, 9)))
     with half(mel.device.type):
-        filter_, phase, rest, turn, _, _ = head.parts(net.backbone(mel.transpose(1, 2)))
-    made = head.filtered(filter_, phase, excitation) + head.polar(rest, turn)
+        *spectra, _, _ = head.parts(net.backbone(mel.transpose(1, 2)))
+    made = head.shape(spectra, excitation)
     return (compressed(made) - compressed(wanted)).abs()[:, :, EDGE:-EDGE].mean()
 
 
