@@ -152,20 +152,18 @@ tsan:
 .PHONY: sanitized
 sanitized: $(CORE_TESTS:%=%.run) $(SERVER_TESTS:%=%.run)
 
-# A corpus in the tree starts each fuzzer; what it finds besides stays in build/fuzz. Each runs as a target, two for each
-# processor at a time, since some wait for a server; their limits count processor time.
+# A corpus in the tree starts each fuzzer; what it finds besides stays in build/fuzz. Their limits count processor time.
 FUZZERS := $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_exes := $(FUZZERS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 FUZZ_RUNS := $(fuzz_exes:%=%.run)
-.PHONY: fuzz fuzzers $(FUZZ_RUNS)
+.PHONY: fuzz fuzzed $(FUZZ_RUNS)
 fuzz:
 ifeq ($(CLANG),)
 	@echo "fuzz: SKIPPED, there is no clang"
 else
-	$(MAKE) VARIANT=fuzz fuzzers
-	@printf '%s\n' $(FUZZERS:tests/fuzz/%.c=build/fuzz/fuzz/%.run) | xargs -n 1 -P $$((2 * $$(nproc))) $(MAKE) -s VARIANT=fuzz
+	$(MAKE) VARIANT=fuzz fuzzed
 endif
-fuzzers: $(fuzz_exes)
+fuzzed: $(FUZZ_RUNS)
 $(FUZZ_RUNS): $(BUILD)/fuzz/fuzz_%.run: $(BUILD)/fuzz/fuzz_%
 	@mkdir -p $(BUILD)/corpus/$*
 	@$< -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/ $(BUILD)/corpus/$* \
