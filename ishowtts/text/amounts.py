@@ -53,6 +53,7 @@ class Amounts(Telephones):
         table = self.table
         self.currencies = {code: Currency(*(row + ("",) * 4)[:4]) for code, row in table.section("currency").items()}
         self.codes = {code.lower(): row for code, row in self.currencies.items() if code.isalpha()}
+        self.currency_words = {word: self.currencies[code] for word, code in table.words("currency word").items()}
         self.units = table.section("unit")
         self.units_lower = {key.lower(): row for key, row in self.units.items() if len(key) > 1}
         self.dotted_units = table.list("dotted unit")
@@ -131,6 +132,8 @@ class Amounts(Telephones):
         row = self.units.get(key) or self.units_lower.get(key.lower())
         if not row:
             return None
+        if key == "MP" and (line.shape[line.at] == "-" or line.before(line.at) == "+"):
+            return end, key, key  # points that are lost or won
         if key in ("C", "F") and (len(parts[j - 1]) < 2 or line.word_before(line.at) in self.lettered):
             return None  # "iPhone 5C", "room 30C"
         lasts = key == "m" and k == j and line.word_before(line.at) in self.before_minutes
@@ -212,6 +215,8 @@ class Amounts(Telephones):
                 return (k + 2, found) if found else None
             low = code.lower()
             found = self.codes.get(low) if code.isupper() or low not in self.units else None
+            if not found and line.shape[j - 3 : j] in ("0,0", "0.0") and len(line.parts[j - 1]) == 2:
+                found = self.currency_words.get(low)
             return (k + 1, found) if found and line.shape[k + 1] not in "0$" else None
         if shape == "h" and k == j:
             found = self.currencies.get(line.parts[k])

@@ -15,7 +15,11 @@ class Labels(Amounts):
         self.shortened_names = self.table.words("short before number")
         self.tallies = tuple(self.table.list("tally"))
         self.numbered_by = self.table.list("numbered")
-        self.rules["/"] = (self.per_time, *self.rules.get("/", ()))
+        self.versions = self.table.list("version")
+        self.recorded = self.table.list("recording")
+        self.next["of_several"] = " "
+        self.rules["/"] = (self.per_time, self.of_several, *self.rules.get("/", ()))
+        self.rules["0"] = (self.short_version, *self.rules.get("0", ()))
 
     def episode(self, line: Line, i: int) -> Found | None:
         """A season and an episode: s01e03, S2E5, S01 E03."""
@@ -42,6 +46,32 @@ class Labels(Amounts):
             return None
         counted = i > 1 and "0" in (shape[i - 2], shape[i - 3 : i - 2] if shape[i - 2] == " " else "")
         return Found(i + 2, f"{self.say_['per']} {self.periods[low]}", "measure") if counted else None
+
+    def of_several(self, line: Line, i: int) -> Found | None:
+        """A stroke with spaces beside it between a number and how many there are: 450 / 500."""
+        shape, parts = line.shape, line.parts
+        if i < 2 or shape[i - 2 : i + 3] != "0 / 0" or "out of" not in self.say_ or line.computes(i):
+            return None
+        if shape.startswith(" /", i + 3) or shape[max(i - 4, 0) : i - 2] == "/ ":
+            return None  # a date, or a list
+        first, second = parts[i - 2], parts[i + 2]
+        larger = len(second) > 1 or (len(first), first) <= (len(second), second)
+        return Found(i + 1, self.say_["out of" if larger else "divided"], "number")
+
+    def short_version(self, line: Line, i: int) -> Found | None:
+        """Two numbers of a version: v1.2, Patch 14.3."""
+        shape, parts = line.shape, line.parts
+        if not shape.startswith("0.0", i) or shape[i + 3] in "a%°" or shape.startswith(".0", i + 3):
+            return None
+        if (parts[i - 1] if shape[i - 1] == "a" else line.word_before(i)).lower() not in self.versions:
+            return None
+        said = f" {self.say_['point']} ".join(self.number_or_digits(parts[k]) for k in (i, i + 2))
+        return Found(i + 3, said, "version")
+
+    def in_recording(self, line: Line, i: int) -> bool:
+        """Whether minutes and seconds at run `i` are a place in a recording by the words before: spring zu 12:45."""
+        word = line.word_before(i)
+        return bool(word) and (word in self.recorded or line.word_before(i - 2) in self.recorded)
 
     def of_product(self, line: Line, i: int, num: Num) -> Found | None:
         """A number that letters before or behind it make that of a product: i7 14700K, 4070 Ti."""

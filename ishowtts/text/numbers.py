@@ -147,7 +147,7 @@ class Numbers(Labels):
             return None
         if shape[end] == "a" and parts[end] == "h" and minute:
             end += 1  # 16:30h
-        if int(hour) > 24 and not second:
+        if not (second or half) and (int(hour) > 24 or (minute and self.in_recording(line, i))):
             return self.lapse(int(hour), int(minute), j)
         said = self.say_time(int(hour), int(minute or 0), int(second) if second else None, half, line, end)
         return Found(end, said, "time")

@@ -147,11 +147,26 @@ class Words(Grammar):
             return None
         return Found(j + 1, f"{first} {self.say_['to']} {last}", "date")
 
+    def weekdays_listed(self, line: Line, i: int) -> Found | None:
+        """Days of the week in short from run `i` on, with strokes between: Sat/Sun, Mon/Wed/Fri."""
+        shape, parts, said, end = line.shape, line.parts, list[str](), i - 1
+        while len(said) < len(self.weekdays) and (day := self.weekdays.get(parts[end + 1].lower())):
+            capital = parts[end + 1][0].isupper()
+            if capital != parts[i][0].isupper() or (len(parts[end + 1]) < 3 and not capital):
+                break
+            said.append(day)
+            end += 2
+            if shape[end] != "/":
+                break
+        return Found(end, ", ".join(said), "date") if len(said) > 1 and shape[end] not in "/a0" else None
+
     def weekday(self, line: Line, i: int) -> Found | None:
         """A day of the week in short before a time or a date, with other days between: Sat 8pm, Sa/So ab 15 Uhr."""
         shape, parts, low = line.shape, line.parts, line.parts[i].lower()
         if low not in self.weekdays or parts[i].isupper():
             return None
+        if shape[i + 1] == "/" and (found := self.weekdays_listed(line, i)):
+            return found
         j = i + 1
         for _ in range(2):
             if shape[j] in "+/&" and parts[j + 1].lower() in self.weekdays:

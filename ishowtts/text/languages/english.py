@@ -9,7 +9,7 @@ from ..amounts import Currency, Num
 from ..grammar import Found
 from ..numbers import SURE_DAYS
 from ..scan import PAD, Line
-from .english_names import Names
+from .english_chess import Chess
 
 _SUFFIXES = frozenset(("st", "nd", "rd", "th"))
 _AMBIGUOUS = frozenset(("may", "march", "mar", "sun", "sat", "dec", "jan"))
@@ -22,10 +22,14 @@ _BEFORE_DATE = frozenset(("on", "since", "until", "til", "till"))
 """Words before two numbers with a stroke between that make them a month and a day."""
 
 
+_SECONDS = frozenset(("s", "sec", "secs", "min", "mins", "h", "hr", "hrs"))
+"""Units of time, of which so many are repeated: 3x30s."""
+
+
 _IS = frozenset(("is", "are", "was", "were", "be"))
 
 
-class English(Names):
+class English(Chess):
     """The grammar of English."""
 
     language = "en"
@@ -43,6 +47,7 @@ class English(Names):
         self.named_numbers = self.table.words("named number")
         self.minutes = self.table.list("minutes")
         self.measured_nouns = self.table.list("measured noun")
+        self.dated = self.table.list("dated")
         self.next |= {"date": " /-.a"}
         self.opening |= self.months.keys() | self.titles.keys() | {"ur"}
 
@@ -190,7 +195,8 @@ class English(Names):
             month, day = parts[i], parts[i + 2]
             alone = not line.word_after(i + 3) and len(day) == 2 and int(day) in SURE_DAYS
             before = line.word_before(i)
-            sure = before in _BEFORE_DATE or before in self.weekdays or alone
+            event = len(day) < 3 and int(day) not in (5, 10) and line.word_after(i + 3).lower() in self.dated
+            sure = before in _BEFORE_DATE or before in self.weekdays or alone or event
             if sure and len(month) < 3 and len(day) < 3 and 0 < int(month) < 13 and 0 < int(day) < 32:
                 return Found(i + 3, f"{self.month_names[int(month) - 1]} {self.ordinal(day.lstrip('0'))}", "date")
         if sign in " a" and len(parts[i]) < 3 and 0 < int(parts[i]) < 32:
@@ -356,7 +362,8 @@ class English(Names):
             if low == "p" and len(whole) in (3, 4):
                 return Found(j + 1, f"{self.house(whole)} P", "measure")
             if low == "x" and shape[j + 1] == "0":
-                by = self.symbols["×"] if shape[j + 2 : j + 4].strip(" ")[:1] == "=" else self.say_["by"]
+                times = shape[j + 2 : j + 4].strip(" ")[:1] == "=" or parts[j + 2] in _SECONDS
+                by = self.symbols["×"] if times else self.say_["by"]
                 return Found(j + 1, f"{self.cardinal(num.whole)} {by}", "number")
             if low == "s":
                 early = len(whole) == 2 and whole < "50" and line.word_before(i) not in self.before_decade

@@ -14,6 +14,7 @@ _cardinal = lru_cache(8192)(numerals.german)
 _ordinal = lru_cache(1024)(numerals.german_ordinal)
 _ORDINAL_ENDS = {begin + end: end for begin in ("t", "st") for end in ("e", "en", "er", "es", "em")}
 _BESIDE_DAYS = frozenset(("bis", "und", "u", "am", "ab", "jeden", "von", "oder"))
+_BEFORE_DAYS = _BESIDE_DAYS | {"letzten", "nächsten", "kommenden", "diesen", "vorigen", "woche", "seit", "vom", "zum"}
 _BEFORE_HOUR = frozenset(("um", "ab", "bis", "gegen"))
 """Words before a number and "h" that make it a time of day and no duration."""
 _FEMALE = ("e", "ung", "heit", "keit", "ion", "tät", "schaft", "in", "ur", "ik")
@@ -32,10 +33,9 @@ class German(Numbers):
         self.cases = self.table.words("case")
         self.endings = self.table.words("determiner")
         self.genders = {word: gender for gender in ("f", "n", "m") for word in self.table.list(f"noun {gender}")}
+        self.currency_names = frozenset(row.one for row in self.currencies.values())
         self.before_one = self.table.list("before one")
-        self.versions = self.table.list("version")
         self.shortened = self.table.words("shortened end")
-        self.rules["0"] = (self.short_version, *self.rules["0"])
         self.next |= {"date": "/-.", "ratio": ":-"}
         for sign in "*:":
             self.rules[sign] = (self.all_genders, *self.rules[sign])
@@ -83,16 +83,6 @@ class German(Numbers):
         num = self.parse(line, i)
         return num.grouped and not line.shape.startswith(".0", num.end)
 
-    def short_version(self, line: Line, i: int) -> Found | None:
-        """Two numbers of a version: v1.2, Patch 14.3."""
-        shape, parts = line.shape, line.parts
-        if not shape.startswith("0.0", i) or shape[i + 3] in "a%°" or shape.startswith(".0", i + 3):
-            return None
-        if (parts[i - 1] if shape[i - 1] == "a" else line.word_before(i)).lower() not in self.versions:
-            return None
-        said = f" {self.say_['point']} ".join(self.number_or_digits(parts[k]) for k in (i, i + 2))
-        return Found(i + 3, said, "version")
-
     def of_time(self, number: str, rank: int) -> str:
         """Hours, minutes and seconds are feminine: eine Stunde."""
         said = super().of_time(number, rank)
@@ -136,7 +126,7 @@ class German(Numbers):
         before, value = line.said.lower(), numerals.from_roman(part)
         kind = self.before_roman.get(before)
         noun = line.word_after(i + 2) if line.shape[i + 1] == "." else ""
-        if value and noun.lower() in self.genders and noun[0].isupper():
+        if value and noun.lower() in self.genders and noun[0].isupper() and noun not in self.currency_names:
             return Found(i + 2, self.ending(str(value), self.before_noun(line, i, noun)), "roman")  # II. Weltkrieg
         if not value or not before or line.shape[i + 1] in "'0":
             return None
@@ -152,7 +142,7 @@ class German(Numbers):
         """Also compounds with a shortened end (Hauptstr.) and "u." between words."""
         part, shape = line.parts[i], line.shape
         if part.lower() in self.weekdays and part[0].isupper() and len(part) == 2 and self.is_weekday(line, i):
-            return Found(i + 2, self.weekdays[part.lower()], "date")
+            return Found(i + 1 if self.closes(line, i + 2) else i + 2, self.weekdays[part.lower()], "date")
         found = super().abbreviation(line, i)
         if found:
             return found
@@ -163,8 +153,10 @@ class German(Numbers):
 
     def is_weekday(self, line: Line, i: int) -> bool:
         """Whether the two letters at run `i`, before a full stop, are a day of the week by the words beside them."""
-        if line.word_before(i) in _BESIDE_DAYS and line.before(i) == " ":
-            return not self.closes(line, i + 2)
+        if line.word_before(i) in _BEFORE_DAYS and line.before(i) == " ":
+            return True
+        if line.shape[i + 2] == " " and line.parts[i] not in ("So", "Fr") and line.word_after(i + 2).islower():
+            return True  # no sentence begins there
         k = i + 3 if line.shape[i + 2] == " " else i + 2
         return line.shape[k] in "0-–/" or (line.shape[k] == "a" and line.parts[k] in _BESIDE_DAYS)
 
@@ -428,8 +420,9 @@ class German(Numbers):
 
     def priced(self, line: Line, end: int, num: Num, unit: Currency, scale: str) -> str:
         """One of a currency in its case."""
-        if num.text == "1" and not scale:
-            return f"{self.one(line, unit.one)} {unit.one}"
+        if num.whole == "1" and not scale:
+            said = super().priced(line, end, num, unit, scale)
+            return f"{self.one(line, unit.one)}{said[3:]}" if said.startswith("ein ") else said
         return super().priced(line, end, num, unit, scale)
 
     def one(self, line: Line, noun: str) -> str:

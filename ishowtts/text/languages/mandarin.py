@@ -48,6 +48,7 @@ class Mandarin(BeforeHan):
         self.numbered_before, self.numbered_after = tuple(self.numbered_by), tuple(self.table.list("numbered after"))
         self.capacity, self.watts = tuple(self.table.list("capacity")), tuple(self.table.list("watt"))
         self.resolution = tuple(self.table.list("resolution"))
+        self.lost = tuple(self.table.list("lost"))
         self.counting = tuple(self.table.list("counting"))
         self.quarterly = tuple(self.table.list("quarter"))
         self.next |= {"date": "/-.", "ratio": ":-"}
@@ -407,6 +408,8 @@ class Mandarin(BeforeHan):
     def minus(self, line: Line, i: int) -> Found | None:
         """A negative number: 零下 for temperatures, 负 for others."""
         found = super().minus(line, i)
+        if found and found.kind == "number" and line.parts[found.end].startswith(self.lost):
+            return found._replace(spoken=found.spoken.replace(self.say_["minus"], self.say_["subtract"], 1))
         degrees = found and line.parts[found.end].startswith("度") and not line.parts[found.end].startswith("度数")
         if found and (degrees or found.spoken.endswith(("摄氏度", "华氏度"))):
             return found._replace(spoken=found.spoken.replace(self.say_["minus"], self.say_["below"], 1))

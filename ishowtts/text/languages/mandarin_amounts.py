@@ -20,6 +20,11 @@ class BeforeHan(Numbers):
         super().__init__()
         self.magnitudes = tuple(sorted(self.table.list("magnitude"), key=len, reverse=True))
         self.of_year, self.lasting = tuple(self.table.list("of year")), tuple(self.table.list("lasting"))
+        self.next |= {"sale": ".", "part_of": "/"}
+        self.rules["0"] = (self.sale, self.part_of, *self.rules["0"])
+        self.sales = self.table.words("sale")
+        self.behind_sale, self.before_sale = (tuple(self.table.list(f"{side} sale")) for side in ("behind", "before"))
+        self.before_price, self.recorded_after = tuple(self.table.list("priced")), tuple(self.recorded)
         self.dated, self.months_of_year = tuple(self.table.list("dated")), frozenset(map(str, range(1, 13)))
 
     def magnitude(self, line: Line, j: int) -> str:
@@ -41,9 +46,38 @@ class BeforeHan(Numbers):
         line.take(num.end, len(word) + 1)
         return Found(num.end, said, "money")
 
+    def sale(self, line: Line, i: int) -> Found | None:
+        """A day of sales by its month and day: 6.18大促, 11.11."""
+        said = self.sales.get(line.text[line.starts[i] : line.starts[i + 3]])
+        before, after = line.before(i), line.parts[i + 3]
+        if not said or before in "a0.:-/$¥￥+~" or line.shape[i + 3] in "a0.:-/%°$¥€":
+            return None
+        if before == "h" and not line.parts[i - 1].endswith(self.before_sale):
+            return None
+        if line.shape[i + 3] == "h" and not after.startswith(self.behind_sale):
+            return None
+        return Found(i + 3, said, "date")
+
+    def part_of(self, line: Line, i: int) -> Found | None:
+        """One of several of its kind: 第3/5轮 is 第三轮，共五轮."""
+        if not line.shape.startswith("0/0h", i) or line.before(i) != "h" or not line.parts[i - 1].endswith("第"):
+            return None
+        first, last = (self.cardinal(line.parts[k]) for k in (i, i + 2))
+        return Found(i + 3, f"{first}{line.parts[i + 3][0]}，共{last}", "number")
+
+    def in_recording(self, line: Line, i: int) -> bool:
+        """As the characters directly before say."""
+        return line.before(i) == "h" and line.parts[i - 1].endswith(self.recorded_after)
+
     def with_point(self, line: Line, num: Num) -> Found | None:
-        """A share of a price, 7.5折, and a month and a day before what happens then: 10.1放假."""
+        """A share of a price, 7.5折, a price, 9.9包邮, and a month and a day before what happens then: 10.1放假."""
         after, day = line.parts[num.end], num.fraction
+        if len(day) == 1 and after.startswith(self.before_price):
+            return Found(num.end, f"{self.cardinal(num.whole)}{self.say_['price']}{self.digits(day)}", "money")
+        i = line.at
+        before = line.shape[max(i - 2, 0) : i]
+        if "a" in before or before[-1:] == "." or (before[-1:] == "h" and line.parts[i - 1].endswith("版本")):
+            return None
         if after[0] == "折" and len(day) == 1 and len(num.whole) == 1:
             return Found(num.end, self.digits(num.whole + day), "number")
         if after.startswith(self.dated) and num.whole in self.months_of_year and len(day) < 3 and 0 < int(day) < 32:
