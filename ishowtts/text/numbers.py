@@ -275,10 +275,10 @@ class Numbers(Labels):
         return Found(j + 1, self.say_power(("-" if sign else "") + line.parts[j]), "symbol")
 
     def raised(self, line: Line, i: int) -> Found | None:
-        """A power of raised digits: x²."""
-        if line.before(i) not in "a0)x":
-            return None
-        return Found(i + 1, self.say_power("".join(SUPERSCRIPTS[c] for c in line.parts[i])), "symbol")
+        """A power of raised digits: x², or the number of a footnote."""
+        digits = "".join(SUPERSCRIPTS[c] for c in line.parts[i])
+        power = line.before(i) in "a0)x"
+        return Found(i + 1, self.say_power(digits) if power else self.cardinal(digits), "symbol")
 
     def say_power(self, power: str) -> str:
         """A power in words: "squared", "to the power of six"."""
@@ -381,7 +381,8 @@ class Numbers(Labels):
             found = self.feet(line, num)
             if found:
                 return found
-        if shape[i - 1] == "-" and after == "a" and line.shape[max(i - 3, 0) : i] == "a0-":
+        model = shape[i - 1] == "-" and after == "a" and shape[max(i - 3, 0) : i] == "a0-" and len(num.whole) > 2
+        if model and (len(parts[j]) == 1 or parts[j].isupper()):
             return Found(j + 1, f"{self.model_number(num.whole)} {parts[j].upper()}", "serial")  # "i7-12700K"
         if after == "a" and parts[j] == "m" and shape[j + 1] == "0" and shape[j + 2 : j + 4] not in (".0", ",0"):
             length = self.metres(num.whole, parts[j + 1])

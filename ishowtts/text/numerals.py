@@ -13,6 +13,8 @@ _ONES = (
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
 _TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+ENGLISH_WORDS = (*_ONES, *_TENS)
+"""The words that the name of a number begins with."""
 _SCALES = ("", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion")
 _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
@@ -33,6 +35,11 @@ def _below_thousand(n: int) -> str:
     return " ".join(words)
 
 
+def _is_longer(digits: str, size: int) -> bool:
+    """Whether a whole number has more than `size` digits without its leading zeros."""
+    return len(digits) > size and len(digits.lstrip("0")) > size
+
+
 def english_digits(digits: str) -> str:
     """Digit by digit: "07" is "zero seven"."""
     return " ".join(_ONES[int(d)] for d in digits)
@@ -41,10 +48,10 @@ def english_digits(digits: str) -> str:
 def english(number: str) -> str:
     """The cardinal of "1234" or "12.50"; 22 digits and more are read one by one."""
     whole, _, fraction = number.partition(".")
-    n = int(whole or "0")
-    if len(str(n)) > 3 * len(_SCALES):
+    if _is_longer(whole, 3 * len(_SCALES)):
         words = english_digits(whole)
     else:
+        n = int(whole.lstrip("0") or "0")
         groups = []
         for scale in _SCALES:
             n, group = divmod(n, 1000)
@@ -94,10 +101,10 @@ def _zh_group(n: int) -> str:
 def chinese(number: str) -> str:
     """The cardinal of "1234" or "12.50", with 两 for a leading two of thousands; over 16 digits one by one."""
     whole, _, fraction = number.partition(".")
-    n = int(whole or "0")
-    if len(str(n)) > 16:
+    if _is_longer(whole, 16):
         words = chinese_digits(whole)
     else:
+        n = int(whole.lstrip("0") or "0")
         words, gap = "", False
         for unit, name in ((10**12, "万亿"), (10**8, "亿"), (10**4, "万"), (1, "")):
             group, n = divmod(n, unit)
@@ -125,6 +132,8 @@ _DE = (
     *("dreizehn", "vierzehn", "fünfzehn", "sechzehn", "siebzehn", "achtzehn", "neunzehn"),
 )
 _DE_TENS = ("", "", "zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig")
+GERMAN_WORDS = (*_DE, *_DE_TENS[2:], "ein")
+"""The beginnings of the names of numbers."""
 _DE_SCALES = ("Million", "Milliarde", "Billion", "Billiarde", "Trillion")
 _DE_ORDINALS = {"eins": "ers", "drei": "drit", "sieben": "sieb", "acht": "ach"}
 
@@ -151,10 +160,10 @@ def german(number: str, one: str = "eins") -> str:
     `one`: the form of a final one, such as "ein" before a noun.
     """
     whole, _, fraction = number.partition(".")
-    n = int(whole or "0")
-    if len(str(n)) > 21:
+    if _is_longer(whole, 21):
         words = german_digits(whole)
     else:
+        n = int(whole.lstrip("0") or "0")
         high, low = divmod(n, 10**6)
         parts = []
         for power in range(len(_DE_SCALES), 0, -1):

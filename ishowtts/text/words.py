@@ -391,10 +391,11 @@ class Words(Grammar):
 
     def say_serial(self, parts: list[str], setting: Setting) -> str:
         """Parts of letters and of digits in words, as in the name of a product."""
-        said = []
+        said: list[str] = []
         for n, part in enumerate(parts):
             if not part[0].isdigit():
-                said.append(part.upper() if len(part) == 1 else self.alone(part, setting)[0])
+                word, kind = (part.upper(), "") if len(part) == 1 else self.alone(part, setting)
+                said += [" ".join(word) if kind == "letters" and from_roman(word) else word] if word else []
             elif len(part) == 4 and n == 1 and part[:2] in ("19", "20"):
                 said.append(self.pairs(part))
             elif len(part) == 3 and n == 1 and len(parts[0]) == 1 and part[0] != "0":

@@ -66,6 +66,23 @@ def test_words_and_numbers_are_never_read_as_nothing(language: str, words: list[
     assert reading.text or reading.dropped
 
 
+LONG = """
+{} {}% {}² x{} {}th ${} €1.{} {}/{} {}:{} -{} {}kg {}er {}.tag 第{} {}年 #{} v1.{} 1/{} {}x x^{} {}-{} s{}e1 {}s
+{}/5/2024 5.{}.2024 {}.5. {}折 1.{}更新 {}万 {}k {}ti i7-{} {}'5 5'{} Q{} {}q22 {}p {}h{}m {}°C {}m² {}円 {}x05 {}★
++{} {}h {}:00 2.{}. 1,{} {}%ig x1.{} Nf{} 第{}/5轮 第3/{}轮 {}块5 2020/{} 5.5.{} {}_km 1_{}/{} {}_/_{} No._{}
+May_{} {}_May room_{} call_{} {}_Uhr {}._Mai {}/{}_done 1_{}_2
+"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_numbers_of_any_length_are_read(language: str) -> None:
+    """Python refuses to convert more than 4,300 digits to a number."""
+    for digits in ("7" * 4400, "0" * 4400):
+        for form in LONG.split():
+            said = read(form.replace("{}", digits).replace("_", " "), language).text
+            assert said and set("0123456789").isdisjoint(said), form
+
+
 def test_two_marks_that_meet_are_read_as_they_are() -> None:
     for text in ("我?!我", "我!?我", "Really?!No", "我。。我"):
         said = read(text, "zh").text
@@ -73,7 +90,21 @@ def test_two_marks_that_meet_are_read_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "language"), [("34 may k²", "de"), ("½Mk www.x.tv", "en"), ("2024-03-05II", "zh"), ("5-5II (11}", "zh")]
+    ("text", "language"),
+    [
+        ("34 may k²", "de"),
+        ("½Mk www.x.tv", "en"),
+        ("2024-03-05II", "zh"),
+        ("5-5II (11}", "zh"),
+        ("Kel IV1", "de"),
+        ("Act I6", "en"),
+        ("第V8", "zh"),
+        ("Teil M7", "de"),
+        ("ms pm", "en"),
+        ("5xD R", "en"),
+        ("t5-4tie", "en"),
+        ("a ² b", "en"),
+    ],
 )
 def test_letters_that_meet_numbers_are_read_as_they_are(text: str, language: str) -> None:
     said = read(text, language).text

@@ -42,6 +42,8 @@ class English(Chess):
         self.function_words = self.table.list("function word")
         self.titles = self.table.words("title")
         self.before_decade = self.table.list("before decade")
+        self.after_letters = frozenset((self.address["."], *numerals.ENGLISH_WORDS))
+        """Words behind letters that are spelled and no Roman numeral."""
         self.you_are = self.table.list("ur")
         self.codes_before = self.table.list("code")
         self.named_numbers = self.table.words("named number")
@@ -92,7 +94,8 @@ class English(Chess):
             named = self.in_address(line, i, part)
             if named:
                 return named
-        if low in self.titles and part[0].isupper() and line.shape[i + 1] == " " and line.parts[i + 2][:1].isupper():
+        titled = part[0].isupper() and (line.setting.shouted or not part.isupper())
+        if low in self.titles and titled and line.shape[i + 1] == " " and line.parts[i + 2][:1].isupper():
             return Found(i + 1, self.titles[low], "abbreviation")
         if low == "ur" and line.setting.chat:
             after = line.word_after(i + 1).lower()
@@ -105,7 +108,7 @@ class English(Chess):
         """As in "Chapter IV", "Henry VIII", "Final Fantasy VII"; one letter only behind a word of the table."""
         before = line.said.lower()
         value = numerals.from_roman(part)
-        if not value or not before or line.shape[i + 1] in "'0" or line.word_after(i + 1) == self.address["."]:
+        if not value or not before or line.shape[i + 1] in "'0" or line.word_after(i + 1) in self.after_letters:
             return None
         kind = self.before_roman.get(before)
         if kind == "king" and (len(part) > 1 or (part in "IVX" and line.shape[i + 1] in "\0.,!?")):
@@ -205,6 +208,8 @@ class English(Chess):
 
     def numeric_date(self, first: str, sign: str, second: str, third: str, end: int) -> Found | None:
         """Three numbers with the same sign between, if they can be a date."""
+        if max(len(first), len(second), len(third)) > 4:
+            return None
         if len(first) == 4:
             year, month, day = first, second, third
         elif sign == ".":
@@ -315,7 +320,7 @@ class English(Chess):
         if scale:
             return f"{self.count(num)} {scale} {unit.many}"
         whole, cents = num.whole or "0", num.fraction.rstrip("0")
-        one = not whole.lstrip("0") or int(whole) == 1
+        one = not whole.lstrip("0") or whole.lstrip("0") == "1"
         if not cents:
             return f"{self.cardinal(whole)} {unit.one if whole.lstrip('0') == '1' else unit.many}"
         if len(cents) > 2 or not unit.cent:

@@ -79,7 +79,8 @@ class Names(Numbers):
 
     def is_numbered(self, line: Line, i: int) -> bool:
         """Also behind a dash: I-405, Blink-182."""
-        return (line.before(i) == "-" and i > 1 and line.shape[i - 2] == "a") or super().is_numbered(line, i)
+        named = line.before(i) == "-" and i > 1 and line.shape[i - 2] == "a" and (i < 3 or line.shape[i - 3] != "0")
+        return named or super().is_numbered(line, i)
 
     def introduces(self, line: Line, i: int) -> bool:
         """Whether the number at run `i` is that of an introductory course: "Gaming 101"."""

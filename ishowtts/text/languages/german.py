@@ -128,7 +128,8 @@ class German(Numbers):
         noun = line.word_after(i + 2) if line.shape[i + 1] == "." else ""
         if value and noun.lower() in self.genders and noun[0].isupper() and noun not in self.currency_names:
             return Found(i + 2, self.ending(str(value), self.before_noun(line, i, noun)), "roman")  # II. Weltkrieg
-        if not value or not before or line.shape[i + 1] in "'0":
+        spelled = (len(part) == 1 and value > 10) or line.word_after(i + 1).startswith(numerals.GERMAN_WORDS)
+        if not value or not before or spelled or line.shape[i + 1] in "'0":
             return None
         if kind in ("king", "queen"):
             end = i + 2 if line.shape[i + 1] == "." and not self.closes(line, i + 2) else i + 1
@@ -241,7 +242,7 @@ class German(Numbers):
 
     def day(self, line: Line, i: int, day: str, month: str, year: str, end: int) -> Found | None:
         """A date of three numbers in words, None where it cannot be one."""
-        if not (0 < int(day) < 32 and 0 < int(month) < 13) or len(day) > 2 or len(month) > 2:
+        if len(day) > 2 or len(month) > 2 or not (0 < int(day) < 32 and 0 < int(month) < 13):
             return None
         said = f"{self.ending(day.lstrip('0'), self.before_noun(line, i, 'Tag'))} {self.month_names[int(month) - 1]}"
         return Found(end, f"{said} {self.said_year(year)}" if year else said, "date")
@@ -345,7 +346,7 @@ class German(Numbers):
 
     def full_hour(self, line: Line, i: int, num: Num) -> Found | None:
         """18 Uhr, 2.30 Uhr."""
-        if not num.whole or int(num.whole) > 24 or len(num.fraction) not in (0, 2):
+        if not 0 < len(num.whole) < 3 or int(num.whole) > 24 or len(num.fraction) not in (0, 2):
             return None
         minute = int(num.fraction or 0)
         said = f"{_cardinal(str(int(num.whole)), 'ein')} Uhr"

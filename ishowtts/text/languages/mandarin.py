@@ -17,6 +17,7 @@ from .mandarin_amounts import BeforeHan
 _cardinal = lru_cache(8192)(numerals.chinese)
 _BETWEEN = re.compile(r"(?<=[\u4e00-\u9fff]) | (?=[\u4e00-\u9fff])")
 _REPEATED = re.compile(r"([^零一二三四五六七八九幺])\1{5,}", re.DOTALL)
+_BEGINS_NUMBERS = "零一二三四五六七八九十两幺"
 _ENDS_NUMBERS = "零一二三四五六七八九十百千万亿两幺整年月日分秒方点"
 """Characters that numbers, dates and times end with; a Roman numeral behind one is no part of a name."""
 _SAID_SHORT = 5
@@ -118,7 +119,8 @@ class Mandarin(BeforeHan):
             return Found(end, said, "date")
         if line.before(i) != "h" or not part.isupper() or line.shape[i + 1] in "0'-.":
             return super().special(line, i)
-        if line.parts[i - 1][-1] in self.ends_amounts:
+        spelled = line.shape[i + 1] == "h" and line.parts[i + 1][0] in _BEGINS_NUMBERS  # "V八"
+        if line.parts[i - 1][-1] in self.ends_amounts or spelled:
             return super().special(line, i)
         value = from_roman(part)
         if not value or value > 39 or (len(part) == 1 and line.parts[i - 1][-1] != "第"):
