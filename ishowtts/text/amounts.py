@@ -196,6 +196,8 @@ class Amounts(Telephones):
         row = self.scales.get(key) or (self.scales.get(key.lower()) if len(key) > 2 else None)
         if not row or line.shape[k + 1] == "0":
             return j, ""
+        if len(key) == 1 and key.isupper() and not money and line.word_before(line.at) in self.lettered:
+            return j, ""  # "room 12B"
         if key == "K" and not money and len(line.parts[j - 1]) == 1 and line.shape[j - 2 : j - 1] != ".":
             return j, ""  # "4K" is a resolution
         if len(key) < 3 and ((not glued and not money) or (len(row) > 1 and row[1] == "money" and not money)):

@@ -17,7 +17,7 @@ _SCRIPTS = [
     ("ar", re.compile(r"[\u0600-\u06ff]+")),
     ("he", re.compile(r"[\u0590-\u05ff]+")),
     ("hi", re.compile(r"[\u0900-\u097f]+")),
-    ("th", re.compile(r"[\u0e00-\u0e7f]+")),
+    ("th", re.compile(r"[\u0e01-\u0e3a\u0e40-\u0e7f]+")),
 ]
 _CHINESE_MARKS = re.compile(r"[，。！？、；]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]+")

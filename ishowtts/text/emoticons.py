@@ -22,11 +22,15 @@ def match(line: Line, i: int) -> int:
     at = line.starts[i]
     if line.text[at : at + 2] not in _BEGINNINGS:
         return 0
-    if line.before(i) not in " \n\0.,!?ahkx)" or (line.before(i) == "a" and line.shape[i] not in ":;=<^>"):
+    if line.before(i) not in " \n\0.,!?ahkx)" and not (i > 0 and line.text.startswith("<3<3", at - 2)):
+        return 0
+    if line.before(i) == "a" and line.shape[i] not in ":;=<^>":
         return 0
     text = line.text
     end = text.find(" ", at, at + LONGEST + 3)
     face = text[at : end if end >= 0 else at + LONGEST + 3].split("\n")[0]
+    if face.startswith("<3<3"):
+        return i + 2
     size = _size(face)
     if not size:
         return 0

@@ -16,8 +16,10 @@ class Labels(Amounts):
         self.tallies = tuple(self.table.list("tally"))
         self.numbered_by = self.table.list("numbered")
         self.versions = self.table.list("version")
+        self.rated = self.table.list("out of")
         self.recorded = self.table.list("recording")
-        self.next["of_several"] = " "
+        self.next |= {"of_several": " ", "spaced_ratio": " "}
+        self.rules[":"] = (self.spaced_ratio, *self.rules.get(":", ()))
         self.rules["/"] = (self.per_time, self.of_several, *self.rules.get("/", ()))
         self.rules["0"] = (self.short_version, *self.rules.get("0", ()))
 
@@ -47,6 +49,16 @@ class Labels(Amounts):
         counted = i > 1 and "0" in (shape[i - 2], shape[i - 3 : i - 2] if shape[i - 2] == " " else "")
         return Found(i + 2, f"{self.say_['per']} {self.periods[low]}", "measure") if counted else None
 
+    def is_third(self, line: Line, i: int) -> bool:
+        """Whether the number at run `i` is the second of three with "/" between."""
+        return line.shape[max(i - 2, 0) : i + 3] == "0/0/0" and max(len(line.parts[i - 2]), len(line.parts[i])) < 4
+
+    def rates(self, line: Line, top: str, bottom: str, end: int) -> bool:
+        """Whether two numbers with "/" between that end before run `end` are a result, as "2/3 rounds", no fraction."""
+        if not self.rated or not bottom.strip("0"):
+            return False
+        return top == bottom or len(top) == len(bottom) == 3 or line.word_after(end).lower() in self.rated
+
     def of_several(self, line: Line, i: int) -> Found | None:
         """A stroke with spaces beside it between a number and how many there are: 450 / 500."""
         shape, parts = line.shape, line.parts
@@ -57,6 +69,13 @@ class Labels(Amounts):
         first, second = parts[i - 2], parts[i + 2]
         larger = len(second) > 1 or (len(first), first) <= (len(second), second)
         return Found(i + 1, self.say_["out of" if larger else "divided"], "number")
+
+    def spaced_ratio(self, line: Line, i: int) -> Found | None:
+        """A colon with spaces beside it between two numbers: 3 : 2."""
+        if i < 2 or line.shape[i - 2 : i + 3] != "0 : 0" or line.shape[i + 3] in ":a.,%":
+            return None
+        short = max(len(line.parts[i - 2]), len(line.parts[i + 2])) < 4
+        return Found(i + 1, self.say_["ratio"], "number") if short else None
 
     def short_version(self, line: Line, i: int) -> Found | None:
         """Two numbers of a version: v1.2, Patch 14.3."""

@@ -37,7 +37,7 @@ class Numbers(Labels):
         self.before_roman = table.words("roman")
         self.dialled = table.list("dialled")
         self.counted_of = table.list("of")
-        self.rated, self.odds = table.list("out of"), table.list("odds")
+        self.odds = table.list("odds")
         self.scored = table.list("score")
         self.add(
             "0", self.local_phone, self.date, self.clock, self.duration, self.address_numbers, self.ratio, self.quantity
@@ -198,9 +198,9 @@ class Numbers(Labels):
         shape = line.shape
         before = shape[i - 2] if shape[i - 1] == " " and i > 1 else shape[i - 1]
         if shape[i] in "<>" and before not in "ahkx0)²%°" and not self.emoticon(line, i):
-            k = i + 2 if shape[i + 1] == "=" else i + 1
+            k = i + 1 if shape[i + 1] != "=" else i + 3 if shape[i + 2] == " " else i + 2
             if shape[k] == "0" or (shape[k] in self.currencies and shape[k + 1] == "0"):
-                return Found(k, self.say_[line.text[line.starts[i] : line.starts[k]]], "symbol")
+                return Found(k, self.say_[line.text[line.starts[i] : line.starts[k]].rstrip()], "symbol")
         if shape[i + 1] != "=" or shape[i + 2] == "=":
             return None
         left, right = shape[i - 1], shape[i + 2]
@@ -424,16 +424,6 @@ class Numbers(Labels):
         said, kind = self.say_plain(line, i, num)
         return new(Found, (num.end, said, kind, ""))
 
-    def is_third(self, line: Line, i: int) -> bool:
-        """Whether the number at run `i` is the second of three with "/" between."""
-        return line.shape[max(i - 2, 0) : i + 3] == "0/0/0" and max(len(line.parts[i - 2]), len(line.parts[i])) < 4
-
-    def rates(self, line: Line, top: str, bottom: str, end: int) -> bool:
-        """Whether two numbers with "/" between that end before run `end` are a result, as "2/3 rounds", no fraction."""
-        if not self.rated or not bottom.strip("0"):
-            return False
-        return top == bottom or len(top) == len(bottom) == 3 or line.word_after(end).lower() in self.rated
-
     def said_season(self, line: Line, i: int, first: str, last: str) -> str:
         """Two years that follow one another, of the second one the last two digits: 2020/21."""
         last = str(int(first) + 1) if last == "00" else last
@@ -468,6 +458,8 @@ class Numbers(Labels):
         top, bottom = num.whole, parts[j + 1]
         if line.computes(i):
             return Found(j + 1, f"{self.cardinal(top)} {self.say_['divided']}", "number")
+        if shape[j + 2] == self.group_mark and self.parse(line, j + 1).grouped:
+            return Found(j + 1, f"{self.cardinal(top)} {self.say_.get('out of') or self.address['/']}", "number")
         goes_on = shape[j + 2] in "/." and shape[j + 3] == "0"
         if goes_on and f"{top}/{bottom}/{parts[j + 3]}" in self.say_:
             return Found(j + 4, self.say_[f"{top}/{bottom}/{parts[j + 3]}"], "fraction")

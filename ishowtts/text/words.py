@@ -239,6 +239,8 @@ class Words(Grammar):
 
     def chats(self, part: str, is_shouted: bool) -> bool:
         """Whether a word is the chat word of the table and not a grade, an initial or a unit."""
+        if part.isupper() and not is_shouted and part.lower() in self.capitals:
+            return False
         if len(part) > 2 or not part.isupper():
             return True
         return len(part) > 1 and (is_shouted or part not in self.table.section("unit"))
@@ -305,6 +307,8 @@ class Words(Grammar):
         """An abbreviation of the table ("Dr.", "z. B."), or an acronym of letters with full stops ("C. S. Lewis")."""
         part, shape = line.parts[i], line.shape
         low = part.lower()
+        if low == "min" and "min." in self.say_ and shape.startswith(" 0", i + 2):
+            return Found(i + 2, self.say_["min."], "abbreviation")
         if low in self.dotted and (line.setting.shouted or len(part) == 1 or not part.isupper()):
             end, written, best = i, "", None
             for _ in range(4):
@@ -398,7 +402,9 @@ class Words(Grammar):
                 said += [" ".join(word) if kind == "letters" and from_roman(word) else word] if word else []
             elif len(part) == 4 and n == 1 and part[:2] in ("19", "20"):
                 said.append(self.pairs(part))
-            elif len(part) == 3 and n == 1 and len(parts[0]) == 1 and part[0] != "0":
+            elif part[0] != "0" and (
+                (len(part) == 3 and n == 1 and len(parts[0]) == 1) or (len(part) == 4 and n and part.endswith("00"))
+            ):
                 said.append(self.model_number(part))
             elif n == 0 or (len(part) < 3 and part[0] != "0") or part.endswith("00"):
                 said.append(self.cardinal(part) if part[0] != "0" and len(part) < 10 else self.digits(part))

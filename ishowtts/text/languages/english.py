@@ -47,6 +47,7 @@ class English(Chess):
         self.you_are = self.table.list("ur")
         self.codes_before = self.table.list("code")
         self.named_numbers = self.table.words("named number")
+        self.period_letters = self.table.section("period letter")
         self.minutes = self.table.list("minutes")
         self.measured_nouns = self.table.list("measured noun")
         self.dated = self.table.list("dated")
@@ -99,6 +100,7 @@ class English(Chess):
             return Found(i + 1, self.titles[low], "abbreviation")
         if low == "ur" and line.setting.chat:
             after = line.word_after(i + 1).lower()
+            after = self.chat.get(after, after)
             return Found(i + 1, "you're", "chat") if after in self.you_are or after.endswith("ing") else None
         if part[0] in "IVXLCDM" and part.isupper():
             return self.roman_numeral(line, i, part)
@@ -196,7 +198,8 @@ class English(Chess):
             return self.numeric_date(parts[i], sign, parts[i + 2], parts[i + 4], end)
         if sign == "/" and shape[i + 2] == "0" and shape[i + 3] not in "/0a" and not line.computes(i):
             month, day = parts[i], parts[i + 2]
-            alone = not line.word_after(i + 3) and len(day) == 2 and int(day) in SURE_DAYS
+            sure_day = int(day) in SURE_DAYS or (month, day) == ("12", "24") if len(day) == 2 else False
+            alone = not line.word_after(i + 3) and sure_day
             before = line.word_before(i)
             event = len(day) < 3 and int(day) not in (5, 10) and line.word_after(i + 3).lower() in self.dated
             sure = before in _BEFORE_DATE or before in self.weekdays or alone or event
@@ -252,12 +255,16 @@ class English(Chess):
         found = super().unit(line, j)
         if found and line.parts[j] == "m" and found[0] == j + 1 and line.word_after(j + 1).lower() in self.minutes:
             return j + 1, self.units["min"][0], self.units["min"][-1]
+        period = self.period_letters.get(line.parts[j])
+        if not found and period and line.word_after(j + 1).lower() in self.minutes:
+            return j + 1, period[0], period[-1]
         return found
 
     def symbol(self, line: Line, i: int) -> Found | None:
         """As everywhere; what is said for a comparison begins with "is" where the line does not."""
         found = super().symbol(line, i)
-        if found and found.spoken.startswith("is ") and (line.said.lower() in _IS or line.said.endswith("'s")):
+        bare = not line.said or line.said.lower() in _IS or line.said.endswith("'s")
+        if found and found.spoken.startswith("is ") and bare:
             return found._replace(spoken=found.spoken[3:])
         return found
 
@@ -366,6 +373,8 @@ class English(Chess):
                 return Found(j + 2, f"{self.old_year(whole)} {low.upper()} {self.cardinal(parts[j + 1])}", "date")
             if low == "p" and len(whole) in (3, 4):
                 return Found(j + 1, f"{self.house(whole)} P", "measure")
+            if parts[j] == "X" and len(whole) == 4 and shape[j + 1 : j + 3] == "0a" and len(parts[j + 1]) == 1:
+                return Found(j + 1, f"{self.pairs(whole)} X", "serial")  # 5800X3D
             if low == "x" and shape[j + 1] == "0":
                 times = shape[j + 2 : j + 4].strip(" ")[:1] == "=" or parts[j + 2] in _SECONDS
                 by = self.symbols["×"] if times else self.say_["by"]
@@ -436,6 +445,8 @@ class English(Chess):
             return self.cardinal(whole), "number"
         if size == 4 and whole[:2] == "10" and line.word_before(i) in ("in", "since", "year", "until"):
             return _year(int(whole)), "year"
+        if size == 4 and line.word_before(i) in self.codes_before:
+            return self.digits(whole), "number"
         if size == 4 and 1100 <= int(whole) < 2100 and not self.counts(line, num.end) and not line.computes(i):
             return _year(int(whole)), "year"
         if (size > 3 and self.is_code(line, i)) or (size == 3 and line.word_before(i) in self.codes_before):
@@ -461,6 +472,8 @@ class English(Chess):
         parts, shape, j = line.parts, line.shape, num.end
         if shape[i + 1] not in ".,":
             return num
+        if shape.startswith("0,0a", i) and len(parts[i + 2]) == 1 and parts[i + 3] in self.scales:
+            return Num(parts[i], parts[i + 2], i + 3, False)  # 1,5k
         two_places = shape.startswith("0,0", i) and len(parts[i + 2]) == 2 and shape[i + 3] not in ",.0a"
         if two_places and (shape[i - 1] in self.currencies or shape[i + 3 : i + 5].strip(" ")[:1] in self.currencies):
             return Num(parts[i], parts[i + 2], i + 3, False)

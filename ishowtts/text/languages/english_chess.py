@@ -25,9 +25,21 @@ class Chess(Names):
         super().__init__()
         self.of_chess = self.table.list("chess")
         self.castling = self.table.words("castling")
-        self.next["castles"] = "-"
+        self.next |= {"castles": "-", "ticker": "a"}
+        self.rules["$"] = (self.ticker, *self.rules["$"])
         ordinary, *others = self.rules["a"]
         self.rules["a"] = (ordinary, self.castles, *others)
+
+    def ticker(self, line: Line, i: int) -> Found | None:
+        """The "$" before the name of a share, which is not spoken: $TSLA."""
+        named = line.parts[i + 1].isupper() and len(line.parts[i + 1]) < 6 and line.shape[i + 2] not in "0$"
+        return Found(i + 1, "", "mark") if named and line.before(i) in " \0(" else None
+
+    def minus(self, line: Line, i: int) -> Found | None:
+        """Also behind the name of a time zone: UTC-5."""
+        found = super().minus(line, i)
+        zone = not found and line.before(i) == "a" and line.parts[i - 1] in ("UTC", "GMT") and line.shape[i + 1] == "0"
+        return Found(i + 1, self.say_["minus"], "symbol") if zone else found
 
     def castles(self, line: Line, i: int) -> Found | None:
         """O-O-O, and O-O beside other moves."""

@@ -15,7 +15,17 @@ class Names(Numbers):
     def __init__(self) -> None:
         super().__init__()
         self.streets = self.table.words("street")
+        self.audience = self.table.list("audience")
         self.states = self.table.words("state")
+
+    def scale(self, line: Line, j: int, money: bool) -> tuple[int, str]:
+        """Also "1.5 k", and "2.1m subs"."""
+        shape, parts = line.shape, line.parts
+        if shape.startswith(" a", j) and parts[j + 1] in ("k", "K") and shape[j - 3 : j] == "0.0":
+            return j + 2, self.scales["k"][0]
+        if shape[j] == "a" and parts[j] == "m" and line.word_after(j + 1).lower() in self.audience:
+            return j + 1, self.scales["M"][0]
+        return super().scale(line, j, money)
 
     def in_address(self, line: Line, i: int, part: str) -> Found | None:
         """Short forms in an address whose kind of street stands at `line.street`."""
@@ -91,4 +101,6 @@ class Names(Numbers):
 
     def model_number(self, digits: str) -> str:
         """As in twelve seven hundred."""
+        if len(digits) == 4 and digits.endswith("000"):
+            return self.cardinal(digits)
         return f"{self.cardinal(digits[:2])} {self.house(digits[2:])}" if len(digits) == 5 else self.house(digits)

@@ -7,21 +7,20 @@ from functools import lru_cache
 from .. import numerals
 from ..amounts import Currency, Num
 from ..grammar import Found
-from ..numbers import Numbers
 from ..scan import Line
+from .german_days import Days
 
 _cardinal = lru_cache(8192)(numerals.german)
 _ordinal = lru_cache(1024)(numerals.german_ordinal)
 _ORDINAL_ENDS = {begin + end: end for begin in ("t", "st") for end in ("e", "en", "er", "es", "em")}
-_BESIDE_DAYS = frozenset(("bis", "und", "u", "am", "ab", "jeden", "von", "oder"))
-_BEFORE_DAYS = _BESIDE_DAYS | {"letzten", "nächsten", "kommenden", "diesen", "vorigen", "woche", "seit", "vom", "zum"}
 _BEFORE_HOUR = frozenset(("um", "ab", "bis", "gegen"))
 """Words before a number and "h" that make it a time of day and no duration."""
+_ZONES = frozenset(("mez", "mesz", "cet", "cest", "utc", "gmt"))
 _FEMALE = ("e", "ung", "heit", "keit", "ion", "tät", "schaft", "in", "ur", "ik")
 _NEUTER = ("chen", "um", "ment", "lein")
 
 
-class German(Numbers):
+class German(Days):
     """The grammar of German."""
 
     language = "de"
@@ -33,6 +32,7 @@ class German(Numbers):
         self.cases = self.table.words("case")
         self.endings = self.table.words("determiner")
         self.genders = {word: gender for gender in ("f", "n", "m") for word in self.table.list(f"noun {gender}")}
+        self.codes_before = self.table.list("code")
         self.currency_names = frozenset(row.one for row in self.currencies.values())
         self.before_one = self.table.list("before one")
         self.shortened = self.table.words("shortened end")
@@ -142,8 +142,8 @@ class German(Numbers):
     def abbreviation(self, line: Line, i: int) -> Found | None:
         """Also compounds with a shortened end (Hauptstr.) and "u." between words."""
         part, shape = line.parts[i], line.shape
-        if part.lower() in self.weekdays and part[0].isupper() and len(part) == 2 and self.is_weekday(line, i):
-            return Found(i + 1 if self.closes(line, i + 2) else i + 2, self.weekdays[part.lower()], "date")
+        if day := self.weekday_short(line, i):
+            return day
         found = super().abbreviation(line, i)
         if found:
             return found
@@ -151,27 +151,6 @@ class German(Numbers):
             return Found(i + 2, self.symbols["&"], "abbreviation")
         said = self.whole(part)
         return Found(i + 1 if self.closes(line, i + 2) else i + 2, said, "abbreviation") if said else None
-
-    def is_weekday(self, line: Line, i: int) -> bool:
-        """Whether the two letters at run `i`, before a full stop, are a day of the week by the words beside them."""
-        if line.word_before(i) in _BEFORE_DAYS and line.before(i) == " ":
-            return True
-        if line.shape[i + 2] == " " and line.parts[i] not in ("So", "Fr") and line.word_after(i + 2).islower():
-            return True  # no sentence begins there
-        k = i + 3 if line.shape[i + 2] == " " else i + 2
-        return line.shape[k] in "0-–/" or (line.shape[k] == "a" and line.parts[k] in _BESIDE_DAYS)
-
-    def begins_time(self, line: Line, i: int, day: str) -> bool:
-        """As in 20 Uhr, 19:30, 5. Mai, 3.5.; so is a word where it is no noun."""
-        shape, parts = line.shape, line.parts
-        if shape[i] != "0" or len(parts[i]) > 2 or (day == "so"):
-            return False
-        if shape[i + 1] == ":" and shape[i + 2] == "0":
-            return True
-        if line.word_after(i + 1).lower() == "uhr" or parts[i + 1] == "h" or shape.startswith("-0 a", i + 1):
-            return True
-        month = line.word_after(i + 2).lower() in self.months
-        return day[0].isupper() and shape[i + 1] == "." and (month or shape.startswith("0.", i + 2))
 
     def whole(self, part: str) -> str:
         """A compound with its end in full, as Hauptstraße for Hauptstr; "" for another word."""
@@ -307,12 +286,14 @@ class German(Numbers):
         if word == "Uhr" and not num.grouped:
             return self.full_hour(line, i, num)
         if num.fraction:
-            return None
+            return self.height(line, num)
         if word in ("x", "X") and shape.startswith(" 0", j + 2):
             return Found(j + 2, f"{self.cardinal(num.whole)} {self.symbols['×']}", "number")
         hour = parts[j] == "h" or word == "h"
-        if hour and len(num.whole) < 3 and line.word_before(i) in _BEFORE_HOUR and int(num.whole) < 25:
-            return Found(j + 2 if after == " " else j + 1, f"{_cardinal(num.whole, 'ein')} Uhr", "time")
+        k = j + 2 if after == " " else j + 1
+        timed = line.word_before(i) in _BEFORE_HOUR or (hour and line.word_after(k).lower() in _ZONES)
+        if hour and len(num.whole) < 3 and timed and int(num.whole) < 25:
+            return Found(k, f"{_cardinal(num.whole, 'ein')} Uhr", "time")
         if after == "%" and parts[j + 1] in ("ig", "ige", "iger", "iges", "igen", "igem"):
             return Found(j + 2, f"{self.cardinal(num.whole)}prozent{parts[j + 1]}", "number")
         if after == "a":
@@ -332,7 +313,7 @@ class German(Numbers):
         elif num.whole == "1" and word and shape[i - 1] not in ".,:/-" and line.said.lower() not in self.before_one:
             if word in ("Mal", "mal"):
                 return Found(j, "ein", "number")
-            if word.lower() in self.scales or word in self.units:
+            if word.lower() in self.scales or self.unit(line, j):
                 return None
             if (
                 len(word) > 2 and word[0].isupper() and self.currency_after(line, j) is None
@@ -341,6 +322,15 @@ class German(Numbers):
         elif word in ("Mal", "mal"):
             return Found(j, _cardinal(num.whole, "ein"), "number")
         return None
+
+    def height(self, line: Line, num: Num) -> Found | None:
+        """A length of one or two metres with its centimetres: 1,80 m."""
+        shape, j = line.shape, num.end
+        k = j + 1 if shape[j] == " " else j
+        if num.whole not in ("1", "2") or line.parts[k] != "m" or shape[k + 1] in "/²^a0":
+            return None
+        said = self.metres(num.whole, num.fraction) if num.fraction.strip("0") else ""
+        return Found(k + 1, said, "measure") if said else None
 
     # ---- times and amounts -------------------------------------------------------------------------------------------
 
@@ -359,7 +349,7 @@ class German(Numbers):
             found
             and found.kind == "time"
             and line.shape[found.end] == " "
-            and line.parts[found.end + 1] in ("Uhr", "uhr")
+            and line.parts[found.end + 1] in ("Uhr", "uhr", "h")
         ):
             return found._replace(end=found.end + 2)
         return found
@@ -483,6 +473,8 @@ class German(Numbers):
             ), "number"
         if num.grouped:
             return self.cardinal(whole), "number"
+        if len(whole) > 3 and any(line.parts[k].lower() in self.codes_before for k in range(max(i - 3, 0), i)):
+            return self.digits(whole), "number"
         if len(whole) == 3 and self.is_numbered(line, i):
             return self.digits(whole), "number"
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 11 and whole[-3:] != "000"):

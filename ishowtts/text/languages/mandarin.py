@@ -44,6 +44,7 @@ class Mandarin(BeforeHan):
         said = (row[0] for name in ("unit", "currency", "symbol", "per") for row in self.table.section(name).values())
         self.ends_amounts = frozenset(_ENDS_NUMBERS).union(words[-1] for words in said if words)
         self.codes_after = tuple(self.table.list("code"))
+        self.long_codes = tuple(code for code in self.codes_after if len(code) > 1)
         self.dialled_after = tuple(self.dialled)
         self.spells = tuple(self.table.list("each"))
         self.numbered_before, self.numbered_after = tuple(self.numbered_by), tuple(self.table.list("numbered after"))
@@ -150,6 +151,13 @@ class Mandarin(BeforeHan):
             line.before(i) == "h" and line.parts[i - 1].endswith(self.numbered_before)
         )
 
+    def is_code(self, line: Line, i: int, size: int) -> bool:
+        """Whether `size` digits are an account's or a secret number by the word before: 验证码4821, QQ 12345."""
+        if line.before(i) == "h":
+            known = self.codes_after if size > 4 else self.long_codes
+            return size > 3 and line.parts[i - 1].endswith(known)
+        return size > 4 and line.word_before(i) in ("qq", "vx", "wx", "uid", "id", "wechat")
+
     def is_score(self, line: Line, i: int) -> bool:
         """As the characters directly before and behind the numbers say."""
         before = line.parts[i - 1][-4:] if line.before(i) == "h" else ""
@@ -198,8 +206,11 @@ class Mandarin(BeforeHan):
         if after and after in self.counted:
             return None
         said = self.runs.get(part) if len(part) > 1 else None
-        leaves = line.parts[i + 1] in ("了", "啦", "咯", "哦") and line.shape[i + 2] not in "ah0"
-        if said and (part != "88" or leaves or (not after and self.parting(line, i))):
+        leaves = (
+            line.parts[i + 1] in (("了", "啦", "咯", "哦") if part == "88" else ("啊", "哈", "呀"))
+            and line.shape[i + 2] not in "ah0"
+        )
+        if said and (part not in ("88", "66") or leaves or (not after and self.parting(line, i))):
             return Found(i + 1, said, "chat")
         if len(part) > 2 and len(set(part)) == 1 and part[0] in self.runs:
             return Found(i + 1, self.runs[part[0]] * min(len(part), _SAID_SHORT), "chat")
@@ -210,7 +221,7 @@ class Mandarin(BeforeHan):
     def parting(self, line: Line, i: int) -> bool:
         """Whether only punctuation follows run `i`, and a sentence may end before it, so that 88 means goodbye."""
         before = line.before(i)
-        return line.ends(i + 1) and (before not in "h" or line.parts[i - 1][-1] in "了吧啦呀哦")
+        return line.ends(i + 1) and (before not in "h" or line.parts[i - 1][-1] in "了吧啦呀哦拜")
 
     def scale(self, line: Line, j: int, money: bool) -> tuple[int, str]:
         """As `Amounts.scale`, with a power of ten as the word; not for single capitals that may be a name."""
@@ -271,6 +282,9 @@ class Mandarin(BeforeHan):
             return None
         if after == "h":
             return self.before_han(line, i, num, parts[j])
+        if after == "a" and parts[j] in ("x", "X") and shape[j + 1] == "0":
+            both = (self.cardinal(n) if len(n) < 3 else self.digits(n) for n in (whole, parts[j + 1]))
+            return Found(j + 2, self.symbols["×"].join(both), "number")
         if after == "a" and len(whole) in (2, 4) and (quarter := self.quarter(line, j, True)):
             return Found(quarter[0], f"{self.digits(whole)}年{quarter[1]}", "date")
         if after == "a" and len(whole) > 2:
@@ -313,6 +327,7 @@ class Mandarin(BeforeHan):
         if (
             whole == "2"
             and after[0] in self.counted
+            and not after.startswith("分之")
             and not (line.before(i) == "h" and line.parts[i - 1][-1] in "第十初")
         ):
             return Found(j, "两", "number")
@@ -431,6 +446,15 @@ class Mandarin(BeforeHan):
         first = line.parts[i - 2] if i > 1 and line.before(i) in "-–~" else ""
         return len(first) == 4 and first[:2] in ("19", "20") and first[2:] < line.parts[i]
 
+    def dash(self, line: Line, i: int) -> Found | None:
+        """Also between two numbers with the same measure word: 7点-9点, 3月-5月."""
+        shape, parts = line.shape, line.parts
+        if line.before(i) == "h" and i > 1 and shape[i - 2 : i] == "0h" and shape.startswith("0h", i + 1):
+            unit = parts[i - 1]
+            if len(unit) < 3 and parts[i + 2].startswith(unit):
+                return Found(i + 1, self.say_["to"], "range")
+        return super().dash(line, i)
+
     def each(self, line: Line, i: int) -> Found | None:
         """A "/" that is read 每, as in 20块/月."""
         stands = line.before(i) in "h0a" or line.before(i) in self.currencies
@@ -461,7 +485,7 @@ class Mandarin(BeforeHan):
         behind = len(whole) == 2 and i > 1 and line.parts[i - 1] in ("米", "块") and line.shape[i - 2] == "0"
         if behind and (line.shape[i + 1] != "h" or line.parts[i + 1][0] not in self.counted):
             return self.digits(whole), "measure"  # 1米75
-        if len(whole) > 4 and line.before(i) == "h" and line.parts[i - 1].endswith(self.codes_after):
+        if self.is_code(line, i, len(whole)):
             return self.digits(whole), "phone"
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 12 and whole[-3:] != "000"):
             return self.digits(whole), "number"

@@ -72,6 +72,8 @@ class BeforeHan(Numbers):
     def with_point(self, line: Line, num: Num) -> Found | None:
         """A share of a price, 7.5折, a price, 9.9包邮, and a month and a day before what happens then: 10.1放假."""
         after, day = line.parts[num.end], num.fraction
+        if after[0] in "元块" and day[-1] == "0":
+            return Found(num.end, self.count(Num(num.whole, day.rstrip("0"), num.end, False)), "money")
         if len(day) == 1 and after.startswith(self.before_price):
             return Found(num.end, f"{self.cardinal(num.whole)}{self.say_['price']}{self.digits(day)}", "money")
         i = line.at
