@@ -10,7 +10,7 @@ from .scan import Line
 from .telephone import Telephones
 from .words import MERIDIEMS
 
-_POWERED = frozenset(("m", "cm", "mm", "km", "dm", "ft", "in", "mi", "yd", "nm"))
+POWERED = frozenset(("m", "cm", "mm", "km", "dm", "ft", "in", "mi", "yd", "nm"))
 _SPACED = frozenset("mglLhsVWt")
 _STAR_NEAR = 48
 """Characters before a "*" in which another one makes both of them emphasis."""
@@ -143,9 +143,9 @@ class Amounts(Telephones):
         power = ""
         if shape[end] == "²" and SUPERSCRIPTS.get(parts[end]) in ("2", "3"):
             power, end = SUPERSCRIPTS[parts[end]], end + 1
-        elif key in _POWERED and shape[end] == "^" and parts[end + 1] in ("2", "3"):
+        elif key in POWERED and shape[end] == "^" and parts[end + 1] in ("2", "3"):
             power, end = parts[end + 1], end + 2
-        elif key in _POWERED and parts[end] in ("2", "3") and shape[end + 1] != "a":
+        elif key in POWERED and parts[end] in ("2", "3") and shape[end + 1] != "a":
             power, end = parts[end], end + 1
         if power:
             one, many = self.powered(one, power), self.powered(many, power)

@@ -131,6 +131,8 @@ def _composed(text: str) -> tuple[list[str], list[int]]:
     return pieces, starts
 
 
+_COLON = re.compile(r"(?<=[0-9])：(?=[0-9])")
+"""A wide colon between digits, which is one of a time or a score."""
 _GROWTH, _GROWTH_SHARE = 256, 8
 """Characters that a text of any length may grow by, and the part of its length that it may grow by beside them."""
 
@@ -164,6 +166,8 @@ def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
         pieces, starts = _composed(text)
         out = [*map(plain.__getitem__, pieces)]
     made = "".join(out)
+    if "：" in made:
+        made = _COLON.sub(":", made)
     if len(made) > len(text) + _GROWTH:
         made = "".join(_bounded(out, len(text)))
     silent = [*compress(count(), map(_SILENT.__contains__, out))]

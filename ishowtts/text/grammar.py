@@ -176,7 +176,7 @@ class Grammar:
             if char == "/" and left == right == "a" and line.parts[i - 1].isupper() and line.parts[i + 1].isupper():
                 return Found(i + 1, "", "mark")  # "AC/DC"
         elif char in "+±":
-            if left not in "a0+" and far_right not in "0ahkx.$€£¥+":
+            if left not in "a0+%" and far_right not in "0ahkx.$€£¥+":
                 return None
         elif char == "^" and left not in "a0)":
             return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .amounts import Amounts, Num
+from .amounts import POWERED, Amounts, Num
+from .clean import SUPERSCRIPTS
 from .grammar import Found
 from .scan import Line
 
@@ -20,6 +21,12 @@ class Labels(Amounts):
         self.recorded = self.table.list("recording")
         self.next |= {"of_several": " ", "spaced_ratio": " "}
         self.rules[":"] = (self.spaced_ratio, *self.rules.get(":", ()))
+        self.areas = self.table.list("area")
+        self.next["bare_power"] = "²"
+        ordinary, *others = self.rules["a"]
+        self.rules["a"] = (ordinary, self.bare_power, *others)
+        for sign in "≥≤":
+            self.rules[sign] = (self.bound, *self.rules.get(sign, ()))
         self.rules["/"] = (self.per_time, self.of_several, *self.rules.get("/", ()))
         self.rules["0"] = (self.short_version, *self.rules.get("0", ()))
 
@@ -69,6 +76,22 @@ class Labels(Amounts):
         first, second = parts[i - 2], parts[i + 2]
         larger = len(second) > 1 or (len(first), first) <= (len(second), second)
         return Found(i + 1, self.say_["out of" if larger else "divided"], "number")
+
+    def bound(self, line: Line, i: int) -> Found | None:
+        """A sign of a bound before a number alone: ≥10."""
+        k = i + 2 if line.shape[i + 1] == " " else i + 1
+        before = line.shape[i - 2 : i] if line.before(i) == " " and i > 1 else line.before(i)
+        if line.shape[k] != "0" or before[:1] in "ahkx0)²%°":
+            return None
+        return Found(i + 1, self.say_[">=" if line.shape[i] == "≥" else "<="], "symbol")
+
+    def bare_power(self, line: Line, i: int) -> Found | None:
+        """An area or a volume without a number: 5 € pro m², km²."""
+        key, power = line.parts[i], SUPERSCRIPTS.get(line.parts[i + 1])
+        if key not in POWERED or power not in ("2", "3") or line.before(i) not in " /\0(" or line.shape[i + 2] in "a0":
+            return None
+        alone = len(key) > 1 or line.word_before(i) in self.areas or line.before(i) == "/"
+        return Found(i + 2, self.powered(self.units[key][0], power), "measure") if alone else None
 
     def spaced_ratio(self, line: Line, i: int) -> Found | None:
         """A colon with spaces beside it between two numbers: 3 : 2."""

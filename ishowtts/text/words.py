@@ -39,6 +39,8 @@ class Words(Grammar):
         self.say_ = table.words("say")
         self.chat = table.words("chat")
         self.abbreviations = table.words("abbreviation")
+        self.dot = None if self.without_spaces else self.address.get(".")
+        """The word before the end of an address, in languages where it is no other word."""
         self.dotted = frozenset(key.partition(".")[0] for key in self.abbreviations)
         self.rules["a"] = (self.ordinary, self.special, self.letters, self.word)
         self.ordinary_word = lru_cache(_WORDS_KEPT)(self.ordinary_word)  # type: ignore[method-assign]
@@ -102,6 +104,8 @@ class Words(Grammar):
         said = self.ordinary_word(part, line.setting)
         if not said or (line.shape[i + 1] == " " and line.shape[i + 2] in "-–"):
             return None
+        if said[1] == "chat" and line.said == self.dot:
+            return None  # the end of an address, "dot net"
         return new(Found, (i + 1, said[0], said[1], ""))
 
     def ordinary_word(self, part: str, setting: Setting) -> tuple[str, str] | None:
@@ -227,7 +231,10 @@ class Words(Grammar):
             return Found(i + 1, part.upper(), "letters")  # as a capital it is no chat word
         if "&" in (line.before(i), line.shape[i + 1]) and part.isupper() and 1 < len(part) < 4:
             return Found(i + 1, " ".join(part), "letters")
-        said, kind = self.alone(part, line.setting)
+        setting = line.setting
+        if line.said == self.dot:
+            setting = setting._replace(chat=False)
+        said, kind = self.alone(part, setting)
         return new(Found, (i + 1, said, kind, ""))
 
     def alone(self, part: str, setting: Setting) -> tuple[str, str]:
@@ -320,6 +327,9 @@ class Words(Grammar):
                     best = (end, self.abbreviations[written])
                 if shape[end] == " " and shape[end + 1] == "a" and shape[end + 2] == ".":
                     end += 1
+            last = f"{written}{line.parts[end].lower()}."  # "z.B", without the last full stop
+            if written and shape[end] == "a" and shape[end + 1] not in ".a0'@/" and last in self.abbreviations:
+                return Found(end + 1, self.abbreviations[last], "abbreviation")
             if best and self.fits(line, i, best[0]):
                 end, said = best
                 return Found(end - 1 if self.closes(line, end) else end, said, "abbreviation")

@@ -26,6 +26,7 @@ _SECONDS = frozenset(("s", "sec", "secs", "min", "mins", "h", "hr", "hrs"))
 """Units of time, of which so many are repeated: 3x30s."""
 
 
+_HOLIDAYS = frozenset(("12/24", "12/25", "12/31", "10/31"))
 _IS = frozenset(("is", "are", "was", "were", "be"))
 
 
@@ -198,8 +199,8 @@ class English(Chess):
             return self.numeric_date(parts[i], sign, parts[i + 2], parts[i + 4], end)
         if sign == "/" and shape[i + 2] == "0" and shape[i + 3] not in "/0a" and not line.computes(i):
             month, day = parts[i], parts[i + 2]
-            sure_day = int(day) in SURE_DAYS or (month, day) == ("12", "24") if len(day) == 2 else False
-            alone = not line.word_after(i + 3) and sure_day
+            alone = not line.word_after(i + 3) and len(day) == 2 and int(day) in SURE_DAYS
+            alone = alone or f"{month}/{day}" in _HOLIDAYS
             before = line.word_before(i)
             event = len(day) < 3 and int(day) not in (5, 10) and line.word_after(i + 3).lower() in self.dated
             sure = before in _BEFORE_DATE or before in self.weekdays or alone or event
@@ -263,7 +264,7 @@ class English(Chess):
     def symbol(self, line: Line, i: int) -> Found | None:
         """As everywhere; what is said for a comparison begins with "is" where the line does not."""
         found = super().symbol(line, i)
-        bare = not line.said or line.said.lower() in _IS or line.said.endswith("'s")
+        bare = line.said.lower() in _IS or line.said.endswith("'s")
         if found and found.spoken.startswith("is ") and bare:
             return found._replace(spoken=found.spoken[3:])
         return found

@@ -16,6 +16,7 @@ _ORDINAL_ENDS = {begin + end: end for begin in ("t", "st") for end in ("e", "en"
 _BEFORE_HOUR = frozenset(("um", "ab", "bis", "gegen"))
 """Words before a number and "h" that make it a time of day and no duration."""
 _ZONES = frozenset(("mez", "mesz", "cet", "cest", "utc", "gmt"))
+_HOLIDAYS = frozenset((("24", "12"), ("25", "12"), ("31", "12"), ("31", "10")))
 _FEMALE = ("e", "ung", "heit", "keit", "ion", "tät", "schaft", "in", "ur", "ik")
 _NEUTER = ("chen", "um", "ment", "lein")
 
@@ -33,7 +34,8 @@ class German(Days):
         self.endings = self.table.words("determiner")
         self.genders = {word: gender for gender in ("f", "n", "m") for word in self.table.list(f"noun {gender}")}
         self.codes_before = self.table.list("code")
-        self.currency_names = frozenset(row.one for row in self.currencies.values())
+        names = (self.table.section(name).values() for name in ("currency", "unit", "symbol", "emoticon"))
+        self.said_for_signs = frozenset(row[0] for section in names for row in section if row)
         self.before_one = self.table.list("before one")
         self.shortened = self.table.words("shortened end")
         self.next |= {"date": "/-.", "ratio": ":-"}
@@ -126,7 +128,8 @@ class German(Days):
         before, value = line.said.lower(), numerals.from_roman(part)
         kind = self.before_roman.get(before)
         noun = line.word_after(i + 2) if line.shape[i + 1] == "." else ""
-        if value and noun.lower() in self.genders and noun[0].isupper() and noun not in self.currency_names:
+        numeral = value and (len(part) > 1 or (part in "IVX" and line.said))
+        if numeral and noun.lower() in self.genders and noun[0].isupper() and noun not in self.said_for_signs:
             return Found(i + 2, self.ending(str(value), self.before_noun(line, i, noun)), "roman")  # II. Weltkrieg
         spelled = (len(part) == 1 and value > 10) or line.word_after(i + 1).startswith(numerals.GERMAN_WORDS)
         if not value or not before or spelled or line.shape[i + 1] in "'0":
@@ -211,7 +214,9 @@ class German(Days):
             word = line.word_before(i)
             sure = i == 0 or "0" in (day[0], month[0]) or word in self.weekdays or self.endings.get(word) or not closing
             return self.day(line, i, day, month, "", end if closing else end + 1) if sure or int(day) > 12 else None
-        if day[0] == "0" and len(month) == 2 and shape[end] not in "a%:°" and not self.amounts(line, end):
+        dated = len(month) == 2 and (day[0] == "0" or (day, month) in _HOLIDAYS)
+        dated = dated or (line.word_before(i) in ("am", "vom", "zum") and line.before(i) == " ")
+        if dated and shape[end] not in "a%:°" and not self.amounts(line, end):
             return self.day(line, i, day, month, "", end)
         return None
 
@@ -272,7 +277,7 @@ class German(Days):
             return None
         determined = self.endings.get(line.word_before(i), "") not in ("", "p") and shape[i - 1] == " "
         noun = word.lower() in self.genders or (i == 0 and word not in self.endings)
-        if len(number) < 4 and (determined or word[0].islower() or noun):
+        if len(number) < (5 if determined or i == 0 else 4) and (determined or word[0].islower() or noun):
             return Found(i + 2, self.ending(number, self.before_noun(line, i, word)), "ordinal")
         return None
 
@@ -306,9 +311,9 @@ class German(Days):
                 return Found(j + 1, said + low, "year")
             if low in ("er", "ern", "fach", "mal", "jährig", "jährige", "jähriger"):
                 return Found(j + 1, _cardinal(num.whole, "ein") + low, "number")
-            if low == "x" and shape[j + 1] == "0":
+            if low == "x" and shape[j + 1] == "0" and not (parts[j] == "X" and len(num.whole) == 4):
                 return Found(j + 1, f"{self.cardinal(num.whole)} mal", "number")
-            if low == "x":
+            if low == "x" and shape[j + 1] != "0":
                 return Found(j + 1, f"{_cardinal(num.whole, 'ein')}mal", "number")
         elif num.whole == "1" and word and shape[i - 1] not in ".,:/-" and line.said.lower() not in self.before_one:
             if word in ("Mal", "mal"):
@@ -396,6 +401,16 @@ class German(Days):
         if (top, bottom) == ("1", "2"):
             return f"{_cardinal(whole, 'ein')}einhalb"
         return f"{self.cardinal(whole)} {self.say_fraction(top, bottom)}"
+
+    def over(self, line: Line, num: Num, i: int) -> Found | None:
+        """Half of a thing has the ending of its noun: eine halbe Tasse."""
+        found = super().over(line, num, i)
+        noun = line.word_after(found.end) if found and found.spoken == "ein halb" else ""
+        if not found or len(noun) < 3 or not noun[0].isupper():
+            return found
+        one = self.one(line, noun)
+        ending = "e" if one == "eine" else "en" if one != "ein" else {"n": "es", "m": "er"}[self.gender(noun)]
+        return found._replace(spoken=f"{one} halb{ending}")
 
     def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
         """One of a female unit is eine."""

@@ -282,7 +282,7 @@ class Mandarin(BeforeHan):
             return None
         if after == "h":
             return self.before_han(line, i, num, parts[j])
-        if after == "a" and parts[j] in ("x", "X") and shape[j + 1] == "0":
+        if after == "a" and parts[j] in ("x", "X") and shape[j + 1] == "0" and shape[j + 2] != "a":
             both = (self.cardinal(n) if len(n) < 3 else self.digits(n) for n in (whole, parts[j + 1]))
             return Found(j + 2, self.symbols["×"].join(both), "number")
         if after == "a" and len(whole) in (2, 4) and (quarter := self.quarter(line, j, True)):

@@ -24,6 +24,7 @@ class BeforeHan(Numbers):
         self.rules["0"] = (self.sale, self.part_of, *self.rules["0"])
         self.sales = self.table.words("sale")
         self.behind_sale, self.before_sale = (tuple(self.table.list(f"{side} sale")) for side in ("behind", "before"))
+        self.updated = tuple(self.table.list("updated"))
         self.before_price, self.recorded_after = tuple(self.table.list("priced")), tuple(self.recorded)
         self.dated, self.months_of_year = tuple(self.table.list("dated")), frozenset(map(str, range(1, 13)))
 
@@ -82,7 +83,8 @@ class BeforeHan(Numbers):
             return None
         if after[0] == "折" and len(day) == 1 and len(num.whole) == 1:
             return Found(num.end, self.digits(num.whole + day), "number")
-        if after.startswith(self.dated) and num.whole in self.months_of_year and len(day) < 3 and 0 < int(day) < 32:
+        dated = after.startswith(self.dated) or (len(num.whole + day) > 2 and after.startswith(self.updated))
+        if dated and num.whole in self.months_of_year and len(day) < 3 and 0 < int(day) < 32:
             return Found(num.end, f"{self.cardinal(num.whole)}月{self.cardinal(str(int(day)))}号", "date")
         return None
 
