@@ -4,7 +4,15 @@
  * Two left tiles by two panels use the eight registers: 0 to 3 sums, 4 and 5 left, 6 and 7 right. A last block with
  * fewer rows than its tiles begins earlier, so its first rows are computed twice. */
 _Static_assert(LANES == PANEL && TILE_VECS == 2, "a panel is one vector, a tile of a product two panels");
-enum { STEP = 16 /* words, and rows, of a tile */, TILE_BYTES = 64, PAIR = 2 * TILE_BYTES, BLOCK = 2 * STEP };
+/* a layer's weights do not fit in the L2 cache, and with fewer rows the tiles would wait for them from the L3 cache */
+#define TASK_ROWS 256
+enum {
+    STEP = 16 /* words, and rows, of a tile */,
+    TILE_BYTES = 64,
+    PAIR = 2 * TILE_BYTES,
+    BLOCK = 2 * STEP,
+    FETCHED = 4
+};
 
 /* GCC's tile intrinsics do not declare which memory they read, so this barrier makes the compiler finish all writes
  * before them, also those to the local arrays a and b. */
@@ -24,12 +32,18 @@ INLINE void configure(size_t rows) {
 }
 INLINE void release(void) { _tile_release(); }
 
-/* A block: left rows of its halves, `stride` words from row to row, and the words of its panels. */
+/* A block: left rows of its halves, `stride` words from row to row, and the words of its panels. ahead: NULL, or
+ * words of the next panels, FETCHED for each word of a row, that are moved to the L2 cache meanwhile; those of all
+ * blocks of a task are two panels. */
 typedef struct block_of {
-    const uint32_t *a[2], *w[2];
+    const uint32_t *a[2], *w[2], *ahead;
     size_t stride;
     int halves, panels; /* 1 or 2 of each */
 } block_of;
+
+INLINE void fetch(const uint32_t *words) {
+    for (size_t line = 0; line < FETCHED * STEP / PANEL; line++) __builtin_prefetch(words + line * PANEL, 0, 2);
+}
 
 INLINE void zero_sums(int halves, int panels) {
     written(NULL, NULL);
@@ -76,6 +90,7 @@ INLINE void multiply_n(const block_of *b, size_t rows, size_t begin, size_t end,
             step_s8(b->a[0] + k, a1, b->stride * 4, b->w[0] + k * PANEL, w1, halves, panels);
         else
             step_bf16(b->a[0] + k, a1, b->stride * 4, b->w[0] + k * PANEL, w1, halves, panels);
+        if (b->ahead) fetch(b->ahead + k * FETCHED);
     }
     if (k == end) return;
     uint32_t left[2][STEP * STEP] __attribute__((aligned(64))), right[2][STEP * PANEL] __attribute__((aligned(64)));
@@ -167,37 +182,137 @@ static __attribute__((noinline)) void block_s8(const block_of *b, size_t rows, c
     FOR_BLOCK(b, block_s8_n, rows, a, first, w, panel, out);
 }
 
+/* Where a product goes. */
+typedef struct target {
+    const matrix *w;
+    product_end end;
+    const float *gate;
+    float *out;
+    size_t stride;
+} target;
+
+/* One group of a whole block of 8-bit values (two halves of sixteen rows, two panels) that is multiplied, but not yet
+ * converted and added. This is done a few rows at a time between the multiplications of the next group, because the
+ * processor looks ahead over some hundred instructions only. */
+typedef struct pending {
+    const ivec *whole; /* [BLOCK][2] integer sums of the group */
+    vec *sums;         /* [BLOCK][2] of the groups before */
+    const quantiser *quantisers;
+    size_t groups; /* from the quantiser of a row to that of the next */
+    vec right[2];
+    const float *start; /* [BLOCK] the first group is added to these; NULL: it is not the first */
+    int complete;       /* 1: with it the sums are complete */
+    size_t row, column; /* of the block */
+    size_t next;        /* row of the block; BLOCK: all are done */
+} pending;
+
+static __attribute__((noinline)) void advance(pending *u, const target *to, size_t rows) {
+    if (u->next >= BLOCK) return;
+    vec *sums = u->sums + u->next * 2;
+    for (size_t r = 0; r < rows; r++) {
+        const quantiser on = u->quantisers[(u->next + r) * u->groups];
+        for (size_t p = 0; p < 2; p++) {
+            const vec before = u->start ? splat(u->start[u->next + r]) : sums[r * 2 + p];
+            sums[r * 2 + p] = fma_(__builtin_convertvector(u->whole[(u->next + r) * 2 + p], vec), splat(on.scale),
+                                   fma_(u->right[p], splat(on.shift), before));
+        }
+    }
+    if (u->complete) finish(sums, u->row + u->next, rows, to->w, u->column, 2, to->end, to->gate, to->out, to->stride);
+    u->next += rows;
+}
+
+/* What S8_ZERO adds to the sums of a row, negative. */
+INLINE float start_of(const operand *a, size_t row, size_t groups) {
+    float sum = 0;
+    for (size_t g = row * groups; g < (row + 1) * groups; g++) sum += (float)a->sums[g] * a->quantisers[g].scale;
+    return -S8_ZERO * sum;
+}
+
+/* whole [2][BLOCK][2]: for the integer sums of two groups. */
+static void whole_block_s8(const block_of *b, const operand *a, const float *start, size_t row, size_t panel,
+                           const target *to, ivec *whole, pending *u) {
+    enum { GROUP_WORDS = S8_GROUP / 4, SLICE = BLOCK * STEP / GROUP_WORDS };
+    const matrix *w = to->w;
+    const size_t groups = groups_of(w->k), padded = (w->n + PANEL - 1) / PANEL * PANEL;
+    for (size_t g = 0; g < groups; g++) {
+        const size_t begin = g * GROUP_WORDS, end = w->words - begin < GROUP_WORDS ? w->words : begin + GROUP_WORDS;
+        zero_sums(2, 2);
+        for (size_t k = begin; k < end; k += STEP) {
+            multiply_n(b, STEP, k, end - k < STEP ? end : k + STEP, 1, 2, 2);
+            advance(u, to, SLICE);
+        }
+        while (u->next < BLOCK) advance(u, to, SLICE);
+        ivec *const integers = whole + g % 2 * BLOCK * 2;
+        store_sums(integers, PAIR, 2, 2);
+        written(integers, whole);
+        const float *sums = w->sums + g * padded + panel * PANEL;
+        u->whole = integers;
+        u->quantisers = a->quantisers + row * groups + g;
+        u->groups = groups;
+        u->right[0] = load(sums), u->right[1] = load(sums + PANEL);
+        u->start = g ? NULL : start;
+        u->complete = g + 1 == groups;
+        u->row = row, u->column = panel * PANEL;
+        u->next = 0;
+    }
+}
+
+/* Moves the lines of the result that a block will write to the L1 cache while it is multiplied. */
+INLINE void fetch_target(const target *to, size_t row, size_t rows, size_t column) {
+    for (size_t r = row; r < row + rows; r++)
+        for (size_t c = column; c < column + 2 * PANEL; c += PANEL) __builtin_prefetch(to->out + r * to->stride + c, 1);
+}
+
 static void product_tiles(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate,
                           float *out, size_t stride) {
+    enum { LARGE = 8192 /* lines; weights of half a megabyte do not stay in the L2 cache */ };
     if (w->type == WORD_F32 || w->words < STEP) {
         product(a, rows, w, end, gate, out, stride);
         return;
     }
-    vec tile[BLOCK * 2] __attribute__((aligned(64)));
+    const target to = {w, end, gate, out, stride};
     const size_t n_panels = (w->n + PANEL - 1) / PANEL, tile_rows = rows < STEP ? rows : STEP;
+    const int large = n_panels * w->words > LARGE, s8 = w->type == WORD_S8;
+    vec tile[BLOCK * 2] __attribute__((aligned(64)));
+    ivec whole[2 * BLOCK * 2] __attribute__((aligned(64)));
+    float start[TASK_ROWS];
+    pending u = {.sums = tile, .next = BLOCK};
     configure(tile_rows);
-    for (size_t p = 0; p < n_panels; p += 2)
-        for (size_t row = 0; row < rows; row += BLOCK) {
-            const size_t latest = rows - tile_rows,
-                         first[2] = {row < latest ? row : latest, row + STEP < latest ? row + STEP : latest};
-            const block_of b = {
-                .a = {a->words + first[0] * a->stride, a->words + first[1] * a->stride},
-                .w = {w->panels + p * w->words * PANEL, w->panels + (n_panels - p > 1 ? p + 1 : p) * w->words * PANEL},
-                .stride = a->stride,
-                .halves = rows - row > STEP ? 2 : 1,
-                .panels = n_panels - p > 1 ? 2 : 1};
-            if (w->type == WORD_S8)
-                block_s8(&b, tile_rows, a, first, w, p, tile);
-            else if (w->type == WORD_BF16)
-                block_bf16(&b, tile_rows, w->words, tile, PAIR);
-            else
-                block_x3(&b, w->words, tile, PAIR);
-            for (size_t h = 0; h < (size_t)b.halves; h++) {
-                const size_t begin = row + h * STEP, n = rows - begin < STEP ? rows - begin : STEP;
-                finish(tile + (h * STEP + begin - first[h]) * 2, begin, n, w, p * PANEL, b.panels, end, gate, out,
-                       stride);
+    for (size_t chunk = 0; chunk < rows; chunk += TASK_ROWS) {
+        const size_t chunk_end = rows - chunk < TASK_ROWS ? rows : chunk + TASK_ROWS;
+        while (u.next < BLOCK) advance(&u, &to, STEP);
+        for (size_t r = chunk; s8 && r < chunk_end; r++) start[r - chunk] = start_of(a, r, groups_of(w->k));
+        for (size_t p = 0; p < n_panels; p += 2)
+            for (size_t row = chunk; row < chunk_end; row += BLOCK) {
+                const size_t latest = rows - tile_rows,
+                             first[2] = {row < latest ? row : latest, row + STEP < latest ? row + STEP : latest};
+                const uint32_t *const panel = w->panels + p * w->words * PANEL, *const next = panel + w->words * PANEL;
+                const block_of b = {.a = {a->words + first[0] * a->stride, a->words + first[1] * a->stride},
+                                    .w = {panel, n_panels - p > 1 ? next : panel},
+                                    .ahead = large ? next + w->words * (PANEL + (row - chunk) / BLOCK * FETCHED) : NULL,
+                                    .stride = a->stride,
+                                    .halves = rows - row > STEP ? 2 : 1,
+                                    .panels = n_panels - p > 1 ? 2 : 1};
+                if (large) fetch_target(&to, row, chunk_end - row < BLOCK ? chunk_end - row : BLOCK, p * PANEL);
+                if (s8 && rows - row >= BLOCK && b.panels == 2) {
+                    whole_block_s8(&b, a, start + row - chunk, row, p, &to, whole, &u);
+                    continue;
+                }
+                while (u.next < BLOCK) advance(&u, &to, STEP);
+                if (s8)
+                    block_s8(&b, tile_rows, a, first, w, p, tile);
+                else if (w->type == WORD_BF16)
+                    block_bf16(&b, tile_rows, w->words, tile, PAIR);
+                else
+                    block_x3(&b, w->words, tile, PAIR);
+                for (size_t h = 0; h < (size_t)b.halves; h++) {
+                    const size_t begin = row + h * STEP, n = rows - begin < STEP ? rows - begin : STEP;
+                    finish(tile + (h * STEP + begin - first[h]) * 2, begin, n, w, p * PANEL, b.panels, end, gate, out,
+                           stride);
+                }
             }
-        }
+    }
+    while (u.next < BLOCK) advance(&u, &to, STEP);
     release();
 }
 
@@ -247,9 +362,6 @@ static void attend_tiles(const attention *a) {
     release();
 }
 
-#define TAKEN BLOCK
-#define TASK_ROWS                                                                                                      \
-    256 /* a layer's weights do not fit in the L2 cache, and with fewer rows the tiles would wait for them from the L3 \
-           cache */
+#define TAKEN   BLOCK
 #define PRODUCT product_tiles
 #define ATTEND  attend_tiles

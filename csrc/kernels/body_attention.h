@@ -77,19 +77,7 @@ static void keep(const attention *a, uint32_t *keys, uint32_t *values) {
     pack_values(a, type, words_of(type, a->frames), values);
 }
 
-#define LOG2_E 1.44269504f /* e^x = 2^(x log2 e) */
-#if defined USE_AVX512
-#define COARSE 1
-/* 2^x for x <= 0 with a relative error of 8e-5, a fiftieth of bf16's rounding error: x is split into the nearest
- * integer and a rest in [-1/2, 1/2], for which a minimax cubic is used. */
-INLINE __m512 power_of_two(__m512 x) {
-    const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
-                 part = _mm512_sub_ps(x, whole);
-    __m512 y = _mm512_fmadd_ps(_mm512_set1_ps(0.0551716649f), part, _mm512_set1_ps(0.242611122f));
-    y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(0.693260986f));
-    return _mm512_scalef_ps(_mm512_fmadd_ps(y, part, _mm512_set1_ps(0.999928074f)), whole);
-}
-
+#if COARSE
 /* Softmax of one query's scores, base 2, to bf16 attention weights, not normalised, over `padded` frames, a multiple of
  * 32, with zeros after the last frame; returns the factor that normalises the weighted sum. */
 INLINE float coarse_attention_weights(float *scores, size_t frames, size_t padded, uint32_t *words) {
@@ -109,8 +97,6 @@ INLINE float coarse_attention_weights(float *scores, size_t frames, size_t padde
     }
     return 1.0f / _mm512_reduce_add_ps(_mm512_add_ps(total, more));
 }
-#else
-#define COARSE 0
 #endif
 
 /* Softmax of one query's scores to attention weights, not normalised, over `padded` frames, with zeros after the last

@@ -133,7 +133,12 @@ INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w
         tile_bf16(a, w, length, words, panels, more, out);
 }
 
-INLINE vec activate(product_end end, vec y) {
+/* coarse: the result will be rounded to bf16 or 8 bits. */
+INLINE vec activate(product_end end, int coarse, vec y) {
+#if COARSE
+    if (end == PRODUCT_GELU_TANH && coarse) return coarse_gelu_tanh(y);
+#endif
+    (void)coarse;
     switch (end) {
     case PRODUCT_GELU_TANH: return vgelu_tanh(y);
     case PRODUCT_GELU: return vgelu(y);
@@ -144,7 +149,7 @@ INLINE vec activate(product_end end, vec y) {
 }
 
 INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels,
-                        product_end end, const float *gate, float *out, size_t stride) {
+                        product_end end, int coarse, const float *gate, float *out, size_t stride) {
     for (int v = 0; v < panels * VPP; v++) {
         size_t at = column + (size_t)v * LANES;
         if (at >= w->n) return;
@@ -153,7 +158,7 @@ INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *
         const vec gates = end == PRODUCT_GATED ? load_some(gate + at, whole) : splat(1);
         for (size_t r = 0; r < rows; r++) {
             vec y = tile[r * TILE_VECS + (size_t)v];
-            y = activate(end, fma_(y, scale, bias));
+            y = activate(end, coarse, fma_(y, scale, bias));
             float *place = out + (row + r) * stride + at;
             if (end == PRODUCT_ADD || end == PRODUCT_GATED) {
                 const vec before = load_some(place, whole);
@@ -166,16 +171,20 @@ INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *
 
 static void finish(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels,
                    product_end end, const float *gate, float *out, size_t stride) {
+    const int coarse = w->type == WORD_BF16 || w->type == WORD_S8;
     switch (end) { /* one loop each, without a branch inside */
-    case PRODUCT_STORE: finish_tile(tile, row, rows, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
-    case PRODUCT_ADD: finish_tile(tile, row, rows, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
-    case PRODUCT_GATED: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
+    case PRODUCT_STORE: finish_tile(tile, row, rows, w, column, panels, PRODUCT_STORE, 0, gate, out, stride); break;
+    case PRODUCT_ADD: finish_tile(tile, row, rows, w, column, panels, PRODUCT_ADD, 0, gate, out, stride); break;
+    case PRODUCT_GATED: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GATED, 0, gate, out, stride); break;
     case PRODUCT_GELU_TANH:
-        finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride);
+        if (coarse)
+            finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU_TANH, 1, gate, out, stride);
+        else
+            finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU_TANH, 0, gate, out, stride);
         break;
-    case PRODUCT_GELU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU, gate, out, stride); break;
-    case PRODUCT_MISH: finish_tile(tile, row, rows, w, column, panels, PRODUCT_MISH, gate, out, stride); break;
-    case PRODUCT_SILU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_SILU, gate, out, stride); break;
+    case PRODUCT_GELU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU, 0, gate, out, stride); break;
+    case PRODUCT_MISH: finish_tile(tile, row, rows, w, column, panels, PRODUCT_MISH, 0, gate, out, stride); break;
+    case PRODUCT_SILU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_SILU, 0, gate, out, stride); break;
     }
 }
 

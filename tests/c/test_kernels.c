@@ -92,9 +92,9 @@ static double product_error(const kernels *k, word_type type, size_t rows, size_
 }
 
 static void products_of_every_shape(void **state) {
-    static const size_t shapes[][3] = {{1, 1, 1},    {1, 16, 3},     {2, 17, 5},      {12, 32, 64},
-                                       {13, 33, 31}, {25, 100, 256}, {7, 1026, 66},   {30, 48, 512},
-                                       {16, 64, 96}, {45, 40, 300},  {110, 20, 2100}, {14, 20, 4400}};
+    static const size_t shapes[][3] = {{1, 1, 1},       {1, 16, 3},     {2, 17, 5},     {12, 32, 64},   {13, 33, 31},
+                                       {25, 100, 256},  {7, 1026, 66},  {30, 48, 512},  {16, 64, 96},   {45, 40, 300},
+                                       {110, 20, 2100}, {14, 20, 4400}, {500, 32, 200}, {33, 620, 1000}};
     (void)state;
     for (size_t s = 0; s < KERNEL_SETS; s++) {
         const kernels *k = ishow_kernels_named(kernel_names[s]);
