@@ -53,11 +53,19 @@ INLINE void zero_sums(int halves, int panels) {
     if (halves == 2 && panels == 2) _tile_zero(3);
 }
 
-/* row: bytes from one row of `out` to the next. */
+/* row: bytes from one row of memory to the next. */
+INLINE void load_sums(const void *in, size_t row, int halves, int panels) {
+    const char *const from = in;
+    _tile_loadd(0, from, row);
+    if (panels == 2) _tile_loadd(1, (from + TILE_BYTES), row); /* in parentheses, as older headers do not add them */
+    if (halves == 2) _tile_loadd(2, (from + STEP * row), row);
+    if (halves == 2 && panels == 2) _tile_loadd(3, (from + STEP * row + TILE_BYTES), row);
+}
+
 INLINE void store_sums(void *out, size_t row, int halves, int panels) {
     char *const to = out;
     _tile_stored(0, to, row);
-    if (panels == 2) _tile_stored(1, (to + TILE_BYTES), row); /* in parentheses, as older headers do not add them */
+    if (panels == 2) _tile_stored(1, (to + TILE_BYTES), row);
     if (halves == 2) _tile_stored(2, (to + STEP * row), row);
     if (halves == 2 && panels == 2) _tile_stored(3, (to + STEP * row + TILE_BYTES), row);
 }
@@ -316,52 +324,9 @@ static void product_tiles(const operand *a, size_t rows, const matrix *w, produc
     release();
 }
 
-/* The memory after the last query and the last key may have any contents: rows of a product are independent, and scores
- * of such keys are overwritten. */
-static void attend_tiles(const attention *a) {
-    const size_t T = a->frames, all = rows_of(a), width = a->width, words_q = words_of(WORD_BF16, width),
-                 padded = (T + BLOCK - 1) / BLOCK * BLOCK, words_p = padded / 2;
-    if (a->type != WORD_BF16 || words_q % STEP) {
-        attend(a);
-        return;
-    }
-    uint32_t *keys = a->workspace, *values = keys + padded * words_q, *weights = values + width * words_p,
-             *queries = weights + BLOCK * words_p;
-    float *scores = (float *)(void *)(queries + BLOCK * words_q), row[MOST_WIDTH], share[BLOCK];
-    vec tile[BLOCK * 2] __attribute__((aligned(64)));
-    const float factor = LOG2_E / sqrtf((float)width);
-
-    pack_keys(a, WORD_BF16, keys);
-    for (size_t p = 0; p < width / PANEL; p++)
-        memset(values + ((p + 1) * words_p - STEP) * PANEL, 0, STEP * PANEL * sizeof *values);
-    pack_values(a, WORD_BF16, words_p, values);
-    configure(STEP);
-    for (size_t first = 0; first < all; first += BLOCK) {
-        const size_t these = all - first < BLOCK ? all - first : BLOCK;
-        block_of b = {
-            .a = {queries, queries + STEP * words_q}, .stride = words_q, .halves = these > STEP ? 2 : 1, .panels = 2};
-        for (size_t r = 0; r < these; r++) {
-            rotary_row(a, a->q, first + r, factor, row);
-            row_to_bf16(row, width, queries + r * words_q);
-        }
-        for (size_t f = 0; f < padded; f += BLOCK) {
-            b.w[0] = keys + f * words_q, b.w[1] = b.w[0] + PANEL * words_q;
-            block_bf16(&b, STEP, words_q, scores + f, padded * sizeof *scores);
-        }
-        for (size_t r = 0; r < these; r++)
-            share[r] = coarse_attention_weights(scores + r * padded, T, padded, weights + r * words_p);
-        b.a[0] = weights, b.a[1] = weights + STEP * words_p, b.stride = words_p;
-        for (size_t p = 0; p < width / PANEL; p += 2) {
-            b.w[0] = values + p * words_p * PANEL, b.w[1] = b.w[0] + words_p * PANEL;
-            block_bf16(&b, STEP, words_p, tile, PAIR);
-            for (size_t r = 0; r < these; r++)
-                for (size_t v = 0; v < 2; v++)
-                    store(a->out + (first + r) * a->out_stride + (p + v) * PANEL, tile[r * 2 + v] * share[r]);
-        }
-    }
-    release();
-}
+#include "kernels/amx_attention.h"
 
 #define TAKEN   BLOCK
 #define PRODUCT product_tiles
 #define ATTEND  attend_tiles
+#define KEEP    keep_tiles

@@ -228,6 +228,7 @@ static void depthwise(const float *x, size_t total, size_t begin, size_t rows, s
 #define TASK_ROWS 96
 #define PRODUCT   product
 #define ATTEND    attend
+#define KEEP      keep
 #endif
 
 /* ---- the rest ---- */
@@ -268,7 +269,7 @@ const kernels TABLE = {.name = NAME,
                        .norm = norm,
                        .rms_norm = rms_norm,
                        .attend = ATTEND,
-                       .keep = keep,
+                       .keep = KEEP,
                        .depthwise = depthwise,
                        .guided_step = guided_step,
                        .spectrum = spectrum,

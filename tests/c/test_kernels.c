@@ -305,7 +305,8 @@ static void known_frames_are_attended_to(void **state) {
 }
 
 static void attention_is_the_formula(void **state) {
-    static const size_t lengths[] = {1, 2, 15, 16, 17, 31, 32, 33, 47, 64, 130}, widths[] = {64, 16, 32, 48, 96, 128};
+    static const size_t lengths[] = {1, 2, 15, 16, 17, 31, 32, 33, 47, 64, 130, 300},
+                        widths[] = {64, 16, 32, 48, 96, 128};
     (void)state;
     for (size_t s = 0; s < KERNEL_SETS; s++) {
         const kernels *k = ishow_kernels_named(kernel_names[s]);
@@ -318,6 +319,49 @@ static void attention_is_the_formula(void **state) {
                         fail_msg("%s, %zu frames, a head of %zu: fp32 %g, bf16 %g", k->name, lengths[i], widths[w],
                                  exact, half);
                 }
+    }
+}
+
+/* Scores of hundreds, whose exponentials fp32 has not: of a query to its own frame alone, which takes all, or of a
+ * query to all frames, far below 0, which take equal parts, as for a query of zeros. */
+static void scores_beyond_exponents(void **state) {
+    enum { WIDTH = 64, STRIDE = 3 * WIDTH, MOST = 40 };
+    static const size_t lengths[] = {5, 40};
+    static float qkv[MOST * STRIDE], out[MOST * WIDTH];
+    (void)state;
+    for (size_t s = 0; s < KERNEL_SETS * 2 * 2; s++) {
+        const kernels *k = ishow_kernels_named(kernel_names[s / 4]);
+        const size_t T = lengths[s % 2];
+        if (!k) continue;
+        float *noise = kernel_noise_of(T * WIDTH), mean[WIDTH] = {0};
+        memset(qkv, 0, sizeof qkv);
+        for (size_t f = 0; f < T; f++) {
+            float *row = qkv + f * STRIDE;
+            if (f % 3 == 0) row[f] = 64;
+            if (f % 3 == 1) row[WIDTH - 1] = -64;
+            row[WIDTH + f] = row[2 * WIDTH - 1] = 64;
+            for (size_t i = 0; i < WIDTH; i++) mean[i] += (row[2 * WIDTH + i] = noise[f * WIDTH + i]) / (float)T;
+        }
+        const size_t bytes = (attention_workspace(T, WIDTH) + 63) / 64 * 64;
+        const attention a = {.q = qkv,
+                             .k = qkv + WIDTH,
+                             .v = qkv + 2 * WIDTH,
+                             .stride = STRIDE,
+                             .frames = T,
+                             .width = WIDTH,
+                             .type = s / 2 % 2 ? WORD_BF16 : WORD_F32,
+                             .out = out,
+                             .out_stride = WIDTH,
+                             .workspace = guarded(bytes)};
+        k->attend(&a);
+        for (size_t i = 0; i < T * WIDTH; i++) {
+            const float right = i / WIDTH % 3 ? mean[i % WIDTH] : noise[i];
+            if (!(fabsf(out[i] - right) < 0.01f))
+                fail_msg("%s, type %d, %zu frames, frame %zu: %g for %g", k->name, (int)a.type, T, i / WIDTH,
+                         (double)out[i], (double)right);
+        }
+        guarded_free(a.workspace, bytes);
+        free(noise);
     }
 }
 
@@ -429,6 +473,7 @@ int main(void) {
         cmocka_unit_test(products_end_as_requested),
         cmocka_unit_test(a_convolution_is_a_product_over_windows),
         cmocka_unit_test(attention_is_the_formula),
+        cmocka_unit_test(scores_beyond_exponents),
         cmocka_unit_test(known_frames_are_attended_to),
         cmocka_unit_test(norms_and_depthwise_convolutions),
         cmocka_unit_test(steps_and_spectra),
