@@ -1,6 +1,6 @@
 /* Rates of the products and of attention on one thread, beside the processor's own rate of fused multiply-adds.
- * Prints lines of kernels,what,type,rows,n,k,giga-operations a second (median of five turns). Compiled and run by
- * kernels.py. */
+ * Prints lines of kernels,what,type,rows,n,k,giga-operations a second of processor time (median of five turns).
+ * Compiled and run by kernels.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static const char *const types[] = {"fp32", "bf16", "int8", "bf16x3"};
 
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -52,7 +52,7 @@ static double product_rate(const kernels *k, word_type type, size_t rows, size_t
     float *x = ishow_alloc(rows * depth, sizeof *x), *w = ishow_alloc(n * depth, sizeof *w),
           *out = ishow_alloc(rows * n, sizeof *out);
     uint32_t *words = ishow_alloc(rows * stride, sizeof *words);
-    grid *grids = ishow_alloc(rows * groups_of(depth), sizeof *grids);
+    quantiser *quantisers = ishow_alloc(rows * groups_of(depth), sizeof *quantisers);
     int32_t *sums = ishow_alloc(rows * groups_of(depth), sizeof *sums);
     matrix m;
     double rates[TURNS];
@@ -64,15 +64,15 @@ static double product_rate(const kernels *k, word_type type, size_t rows, size_t
     for (int turn = 0; turn < TURNS; turn++) {
         const double start = now();
         for (int i = 0; i < repeats; i++) { /* quantising the left side is part of the work */
-            k->to_words(type, x, depth, rows, depth, NULL, words, stride, grids, sums, NULL);
-            const operand a = {.words = words, .stride = stride, .grids = grids, .sums = sums};
+            k->to_words(type, x, depth, rows, depth, NULL, words, stride, quantisers, sums, NULL);
+            const operand a = {.words = words, .stride = stride, .quantisers = quantisers, .sums = sums};
             k->product(&a, rows, &m, PRODUCT_STORE, NULL, out, n);
         }
         rates[turn] = operations * repeats / (now() - start) * 1e-9;
     }
     qsort(rates, TURNS, sizeof *rates, ascending);
     matrix_free(&m);
-    void *all[] = {x, w, out, words, grids, sums};
+    void *all[] = {x, w, out, words, quantisers, sums};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     return rates[TURNS / 2];
 }
@@ -80,7 +80,7 @@ static double product_rate(const kernels *k, word_type type, size_t rows, size_t
 static double attention_rate(const kernels *k, word_type type, size_t frames, size_t width) {
     float *qkv = ishow_alloc(frames * 3 * width, sizeof *qkv), *out = ishow_alloc(frames * width, sizeof *out),
           *turn_by = ishow_alloc(frames * width, sizeof *turn_by);
-    void *scratch = ishow_alloc(attention_scratch(frames, width), 1);
+    void *workspace = ishow_alloc(attention_workspace(frames, width), 1);
     double rates[TURNS];
     for (size_t i = 0; i < frames * 3 * width; i++) qkv[i] = (float)rand() / (float)RAND_MAX - 0.5f;
     for (size_t i = 0; i < frames * width; i++) turn_by[i] = 0.7f;
@@ -95,7 +95,7 @@ static double attention_rate(const kernels *k, word_type type, size_t frames, si
                          .type = type,
                          .out = out,
                          .out_stride = width,
-                         .scratch = scratch};
+                         .workspace = workspace};
     const double operations = 4.0 * (double)(frames * frames * width); /* both products; the exponentials come on top */
     const int repeats = (int)(2e9 / operations) + 1;
     for (int turn = 0; turn < TURNS; turn++) {
@@ -104,7 +104,7 @@ static double attention_rate(const kernels *k, word_type type, size_t frames, si
         rates[turn] = operations * repeats / (now() - start) * 1e-9;
     }
     qsort(rates, TURNS, sizeof *rates, ascending);
-    void *all[] = {qkv, out, turn_by, scratch};
+    void *all[] = {qkv, out, turn_by, workspace};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     return rates[TURNS / 2];
 }

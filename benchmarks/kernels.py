@@ -21,12 +21,14 @@ MODULES = ("base", "kernels")
 def main() -> None:
     """Build, run, print, write benchmarks/results/kernels.csv."""
     sources = [str(path) for module in MODULES for path in sorted((ROOT / "csrc" / module).glob("*.c"))]
+    flags = ["pkg-config", "--cflags", "kissfft-float"]
     compiler = [
-        os.environ.get("CC", "cc"),
+        *os.environ.get("CC", "cc").split(),
         "-std=gnu11",
         "-D_GNU_SOURCE",
-        f"-I{ROOT / 'csrc' / 'include'}",
+        f"-I{ROOT / 'include'}",
         f"-I{ROOT / 'csrc'}",
+        *subprocess.run(flags, check=True, capture_output=True, text=True).stdout.split(),
     ]
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "kernels"

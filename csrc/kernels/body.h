@@ -159,24 +159,32 @@ static void to_words(word_type type, const float *x, size_t stride_x, size_t row
 
 /* ---- norms and convolutions ---- */
 
+/* The sum of n values, or of the squares of their differences from `mean`, in four chains of additions. */
+INLINE float sum_all(const float *x, size_t n, float mean, int squares) {
+    vec total[4] = {splat(0), splat(0), splat(0), splat(0)};
+    float rest = 0;
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) _Pragma("GCC unroll 4") for (size_t c = 0; c < 4; c++) {
+            const vec v = load(x + i + c * LANES), d = v - mean;
+            total[c] = squares ? fma_(d, d, total[c]) : total[c] + v;
+        }
+    for (; i + LANES <= n; i += LANES) {
+        const vec v = load(x + i), d = v - mean;
+        total[0] = squares ? fma_(d, d, total[0]) : total[0] + v;
+    }
+    for (; i < n; i++) rest += squares ? (x[i] - mean) * (x[i] - mean) : x[i];
+    return sum_of((total[0] + total[1]) + (total[2] + total[3])) + rest;
+}
+
 static void norm(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain,
                  const float *offset, float *out, size_t stride) {
     for (size_t r = 0; r < rows; r++) {
         const float *in = x + r * stride_x;
         float *to = out + r * stride;
-        vec total = splat(0), squares = splat(0);
-        float rest = 0, rest_squares = 0;
+        const float mean = sum_all(in, dim, 0, 0) / (float)dim,
+                    factor = 1.0f / sqrtf(sum_all(in, dim, mean, 1) / (float)dim + eps);
         size_t i = 0;
-        for (; i + LANES <= dim; i += LANES) total += load(in + i);
-        for (; i < dim; i++) rest += in[i];
-        const float mean = (sum_of(total) + rest) / (float)dim;
-        for (i = 0; i + LANES <= dim; i += LANES) {
-            vec d = load(in + i) - mean;
-            squares = fma_(d, d, squares);
-        }
-        for (; i < dim; i++) rest_squares += (in[i] - mean) * (in[i] - mean);
-        const float factor = 1.0f / sqrtf((sum_of(squares) + rest_squares) / (float)dim + eps);
-        for (i = 0; i + LANES <= dim; i += LANES)
+        for (; i + LANES <= dim; i += LANES)
             store(to + i, fma_((load(in + i) - mean) * factor, load(gain + i), load(offset + i)));
         for (; i < dim; i++) to[i] = (in[i] - mean) * factor * gain[i] + offset[i];
     }
@@ -186,13 +194,10 @@ static void rms_norm(const float *x, size_t stride_x, size_t rows, size_t dim, f
                      size_t stride) {
     for (size_t r = 0; r < rows; r++) {
         const float *in = x + r * stride_x;
-        float *to = out + r * stride, rest = 0;
-        vec squares = splat(0);
+        float *to = out + r * stride;
+        const float factor = 1.0f / sqrtf(sum_all(in, dim, 0, 1) / (float)dim + eps);
         size_t i = 0;
-        for (; i + LANES <= dim; i += LANES) squares = fma_(load(in + i), load(in + i), squares);
-        for (; i < dim; i++) rest += in[i] * in[i];
-        const float factor = 1.0f / sqrtf((sum_of(squares) + rest) / (float)dim + eps);
-        for (i = 0; i + LANES <= dim; i += LANES) store(to + i, load(in + i) * factor * load(gain + i));
+        for (; i + LANES <= dim; i += LANES) store(to + i, load(in + i) * factor * load(gain + i));
         for (; i < dim; i++) to[i] = in[i] * factor * gain[i];
     }
 }

@@ -85,6 +85,10 @@ INLINE vec inverse(vec x) {
 #endif
 }
 
+#if defined USE_AVX512
+INLINE float sum_of(vec v) { return _mm512_reduce_add_ps((__m512)v); }
+INLINE float max_of(vec v) { return _mm512_reduce_max_ps((__m512)v); }
+#else
 INLINE float sum_of(vec v) {
     float s = 0;
     for (int l = 0; l < LANES; l++) s += v[l];
@@ -95,6 +99,7 @@ INLINE float max_of(vec v) {
     for (int l = 1; l < LANES; l++) s = v[l] > s ? v[l] : s;
     return s;
 }
+#endif
 
 /* ---- functions of one variable ---- */
 

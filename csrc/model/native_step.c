@@ -108,7 +108,8 @@ static void queries(const stepping *s, size_t layer, size_t first, size_t n, cha
     norm_rows(s, 2 * layer, s->x + first * dim, n, normal, pitch(dim));
     const operand x = native_operand(m, m->blocks[layer].qkv.type, normal, pitch(dim), n, dim, &m->blocks[layer].qkv_in,
                                      NULL, &memory);
-    m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * 3 * inner, 3 * inner);
+    const size_t wide = pitch(3 * inner);
+    m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * wide, wide);
 }
 
 static void task_queries(void *self, size_t i, int thread) {
@@ -121,14 +122,14 @@ static void task_attention(void *self, size_t i, int thread) {
     const native *m = s->m;
     const size_t branch = i / m->heads, head = i % m->heads, inner = m->inner;
     const size_t before = branch * (m->unett + s->frames);
-    const float *q = s->qkv + before * 3 * inner + head * m->dim_head;
+    const float *q = s->qkv + before * pitch(3 * inner) + head * m->dim_head;
     const size_t words_k = keys_words(m->k, m->attention, s->n_known, m->dim_head),
                  words_v = values_words(m->k, m->attention, s->n_known, m->dim_head);
     uint32_t *known = s->known ? s->known + (s->layer * m->heads + head) * (words_k + words_v) : NULL;
     const attention a = {.q = q,
                          .k = q + inner,
                          .v = q + 2 * inner,
-                         .stride = 3 * inner,
+                         .stride = pitch(3 * inner),
                          .frames = s->keys,
                          .width = m->dim_head,
                          .cos = head < m->rope_heads ? m->cos : NULL,
@@ -234,7 +235,7 @@ ishow_status step_begin(stepping *s, size_t rows, size_t block, size_t longest, 
     const size_t dim = m->dim;
     s->rows = rows;
     s->x = workspace_floats(&m->a, rows * dim);
-    s->qkv = workspace_floats(&m->b, rows * 3 * m->inner);
+    s->qkv = workspace_floats(&m->b, rows * pitch(3 * m->inner));
     s->attended = workspace_floats(&m->c, rows * pitch(m->inner));
     /* gains of the norms, which depend on the time of the row, or skips */
     float *of_row = workspace_floats(&m->d, m->unett ? m->depth / 2 * rows * dim : (2 * m->depth + 1) * dim);

@@ -16,7 +16,7 @@ typedef struct stepping {
     size_t keys;                          /* rows of a branch that each row attends to */
     size_t layer;
     float *x;                 /* [rows][D] residual stream */
-    float *qkv;               /* [rows][3 I] */
+    float *qkv;               /* [rows][pitch(3 I)] */
     float *attended;          /* [rows][I] */
     const float *gains;       /* [2 depth + 1][D] of the norms; DiT: 1 + scale */
     float *skips;             /* UNetT: [depth / 2][rows][D] inputs of the first blocks */
