@@ -138,8 +138,15 @@ INLINE void block_x3_n(const block_of *b, size_t words, void *out, size_t row, i
     store_sums(out, row, halves, panels);
 }
 
-/* 8-bit values: integer sums for each group, converted to float and added. first: first row of each half of the
- * block. */
+/* What S8_ZERO adds to the sums of a row, negative. */
+INLINE float start_of(const operand *a, size_t row, size_t groups) {
+    float sum = 0;
+    for (size_t g = row * groups; g < (row + 1) * groups; g++) sum += (float)a->sums[g] * a->quantisers[g].scale;
+    return -S8_ZERO * sum;
+}
+
+/* 8-bit values: integer sums for each group, converted to float and added, in the order of whole_block_s8, so that a
+ * row does not depend on its place. first: first row of each half of the block. */
 INLINE void block_s8_n(const block_of *b, size_t rows, const operand *a, const size_t *first, const matrix *w,
                        size_t panel, vec *out, int halves, int panels) {
     enum { GROUP_WORDS = S8_GROUP / 4 };
@@ -156,10 +163,10 @@ INLINE void block_s8_n(const block_of *b, size_t rows, const operand *a, const s
             for (size_t r = 0; r < rows; r++) {
                 const size_t at = (first[h] + r) * groups + g, row = (size_t)h * STEP + r;
                 const quantiser on = a->quantisers[at];
-                const ivec start = isplat(-S8_ZERO * a->sums[at]);
+                const vec start = splat(g ? 0 : start_of(a, first[h] + r, groups));
                 for (int p = 0; p < panels; p++) {
-                    const vec before = g ? out[row * 2 + (size_t)p] : splat(0);
-                    out[row * 2 + (size_t)p] = fma_(__builtin_convertvector(whole[row * 2 + (size_t)p] + start, vec),
+                    const vec before = g ? out[row * 2 + (size_t)p] : start;
+                    out[row * 2 + (size_t)p] = fma_(__builtin_convertvector(whole[row * 2 + (size_t)p], vec),
                                                     splat(on.scale), fma_(right[p], splat(on.shift), before));
                 }
             }
@@ -227,13 +234,6 @@ static __attribute__((noinline)) void advance(pending *u, const target *to, size
     }
     if (u->complete) finish(sums, u->row + u->next, rows, to->w, u->column, 2, to->end, to->gate, to->out, to->stride);
     u->next += rows;
-}
-
-/* What S8_ZERO adds to the sums of a row, negative. */
-INLINE float start_of(const operand *a, size_t row, size_t groups) {
-    float sum = 0;
-    for (size_t g = row * groups; g < (row + 1) * groups; g++) sum += (float)a->sums[g] * a->quantisers[g].scale;
-    return -S8_ZERO * sum;
 }
 
 /* whole [2][BLOCK][2]: for the integer sums of two groups. */
