@@ -90,6 +90,10 @@ class Grammar:
                 return self.closed_up(found) if self.without_spaces and " " in found[1] else found
         return new(Found, (i + 1, line.parts[i], "word" if pair[0] in "ahkx0" else "mark", ""))
 
+    def single(self, line: Line, i: int) -> Found:
+        """The run `i` alone, without regard to its neighbours."""
+        return self.find(line, i)
+
     def rules_for(self, pair: str) -> tuple[Rule, ...]:
         """The rules that can apply to a run, by its class and that of the next run."""
         if len(self._rules_for) >= _PAIRS:

@@ -7,6 +7,9 @@ from .clean import SUPERSCRIPTS
 from .grammar import Found
 from .scan import Line
 
+_NAMES_WITH_X = frozenset(("32", "64", "86"))
+"""Numbers that make a name with an "x" before them."""
+
 
 class Labels(Amounts):
     """Rules for numbers that belong to letters beside them."""
@@ -29,6 +32,19 @@ class Labels(Amounts):
             self.rules[sign] = (self.bound, *self.rules.get(sign, ()))
         self.rules["/"] = (self.per_time, self.of_several, *self.rules.get("/", ()))
         self.rules["0"] = (self.short_version, *self.rules.get("0", ()))
+
+    def labelled(self, line: Line, i: int, low: str) -> Found | None:
+        """What a letter before a number begins: S2E5, x3."""
+        return self.episode(line, i) if low == "s" else self.multiplied(line, i)
+
+    def multiplied(self, line: Line, i: int) -> Found | None:
+        """A number of times: GG x3, x2 XP."""
+        if line.parts[i] != "x" or line.parts[i + 1] in _NAMES_WITH_X or line.computes(i) or line.before(i) in ")0":
+            return None
+        num = self.parse(line, i + 1)
+        if num.whole in ("0", "1") or len(num.whole) > 4 or line.shape[num.end] in "a²":
+            return None
+        return Found(num.end, f"{self.symbols['×']} {self.cardinal(num.text)}", "number")
 
     def episode(self, line: Line, i: int) -> Found | None:
         """A season and an episode: s01e03, S2E5, S01 E03."""

@@ -98,8 +98,8 @@ class Numbers(Labels):
     def special(self, line: Line, i: int) -> Found | None:
         """A currency's code before an amount (EUR 5, US$3), or the name of a product before its number (RTX 4090)."""
         shape, low = line.shape, line.parts[i].lower()
-        if low == "s" and shape[i + 1] == "0" and (episode := self.episode(line, i)):
-            return episode
+        if low in ("s", "x") and shape[i + 1] == "0" and (labelled := self.labelled(line, i, low)):
+            return labelled
         if low in self.shortened_names and shape.startswith(" 0", i + 1):
             return Found(i + 1, self.shortened_names[low], "abbreviation")
         if low in self.weekdays and (day := self.weekday(line, i)):
@@ -293,7 +293,7 @@ class Numbers(Labels):
         k = i + 2 if line.shape[i + 1] == " " else i + 1
         if line.shape[k] == "0" and line.before(i) not in "a0":
             return Found(i + 1, self.say_["number"], "symbol")
-        if line.before(i) == "a" and line.parts[i - 1] in ("C", "F") and "sharp" in self.say_:
+        if line.before(i) == "a" and line.parts[i - 1] in "cfACDFG" and "sharp" in self.say_:
             return Found(i + 1, self.say_["sharp"], "symbol")
         return Found(i + 1, "", "mark")
 

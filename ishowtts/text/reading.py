@@ -95,6 +95,9 @@ class Reading:
 DEFAULT = Options()
 _NEAR = 12
 _KNOWN = re.compile("[ah]")
+_MOST = 1500
+"""Tokens of a line that are read by all rules, which is more than a thousand words; what is behind them in a line
+of noise is read run by run."""
 _MANY = 800
 """Runs from which on places that look alike are read alike without looking again."""
 
@@ -118,12 +121,13 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
     either = _either(here, other.language) if mixed else frozenset()
     beside = _Beside(line, here == "zh") if mixed else None
     seen = _Seen(line) if line.count > _MANY else None
-    i, shape, count, find, add = 0, line.shape, line.count, main.find, writer.add
-    while i < count:
+    i, shape, count, find, add, left = 0, line.shape, line.count, main.find, writer.add, _MOST
+    while i < count and left:
         if shape[i] == " ":
             writer.gap = True
             i += 1
             continue
+        left -= 1
         line.at = i
         if seen:
             found = seen.before(i)
@@ -134,6 +138,12 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
         else:
             found = other.find(line, i) if beside and shape[i] in either and beside.others(i) else find(line, i)
         i = add(i, found)
+    while i < count:
+        if shape[i] == " ":
+            writer.gap = True
+            i += 1
+        else:
+            i = add(i, main.single(line, i))
     return writer.finish(here)
 
 

@@ -55,6 +55,7 @@ class Words(Grammar):
         self.capitals = table.list("capitals")
         self.weekdays = table.words("weekday")
         self.before_time = table.list("before time")
+        self.before_day, self.sure_days = table.list("before day"), table.list("sure weekday")
         self.doubled = table.list("double")
         self.sounds = table.words("sound")
 
@@ -171,6 +172,9 @@ class Words(Grammar):
             return None
         if shape[i + 1] == "/" and (found := self.weekdays_listed(line, i)):
             return found
+        named = parts[i][0].isupper() or low in self.sure_days
+        if named and line.word_before(i) in self.before_day and line.before(i) == " " and shape[i + 1] != ".":
+            return Found(i + 1, self.weekdays[low], "date")  # "next Fri"
         j = i + 1
         for _ in range(2):
             if shape[j] in "+/&" and parts[j + 1].lower() in self.weekdays:
@@ -236,6 +240,17 @@ class Words(Grammar):
             setting = setting._replace(chat=False)
         said, kind = self.alone(part, setting)
         return new(Found, (i + 1, said, kind, ""))
+
+    def single(self, line: Line, i: int) -> Found:
+        """A number or a word alone; a sign is not spoken."""
+        part, shape = line.parts[i], line.shape[i]
+        if shape == "0":
+            return new(Found, (i + 1, self.cardinal(part), "number", ""))
+        if shape == "a":
+            said, kind = self.alone(part, line.setting)
+            found = new(Found, (i + 1, said, kind, ""))
+            return self.closed_up(found) if self.without_spaces and " " in said else found
+        return new(Found, (i + 1, part, "word" if shape in "hkxp" else "mark", ""))
 
     def alone(self, part: str, setting: Setting) -> tuple[str, str]:
         """A word in its spoken form, without regard to its neighbours, and the kind of its token."""

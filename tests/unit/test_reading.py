@@ -231,6 +231,14 @@ def test_places_that_look_alike_are_read_alike(language: str, monkeypatch: pytes
         assert read(text, language) == plain, text
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "percent"), ("de", "Prozent"), ("zh", "百分之")])
+def test_so_many_tokens_of_a_line_are_read_by_all_rules(language: str, said: str) -> None:
+    reading = read("5% " * 1600, language)
+    assert reading.text.count(said) == reading_module._MOST == 1500
+    assert [(word.start, word.end) for word in reading.words[-2:]] == [(4794, 4795), (4797, 4798)]
+    assert read("5% pls 我 " * 800, language).words
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_chat_lines_are_read_as_the_table_says(language: str) -> None:
     rows = [

@@ -18,7 +18,9 @@ _ordinal = lru_cache(1024)(numerals.english_ordinal)
 _year = lru_cache(1024)(numerals.english_year)
 
 
-_BEFORE_DATE = frozenset(("on", "since", "until", "til", "till"))
+_BEFORE_DATE = frozenset(
+    ("on", "since", "until", "til", "till", "date", "due", "drops", "releases", "launches", "starts", "ends", "begins")
+)
 """Words before two numbers with a stroke between that make them a month and a day."""
 
 
@@ -27,7 +29,6 @@ _SECONDS = frozenset(("s", "sec", "secs", "min", "mins", "h", "hr", "hrs"))
 
 
 _HOLIDAYS = frozenset(("12/24", "12/25", "12/31", "10/31"))
-_IS = frozenset(("is", "are", "was", "were", "be"))
 
 
 class English(Chess):
@@ -52,7 +53,7 @@ class English(Chess):
         self.minutes = self.table.list("minutes")
         self.measured_nouns = self.table.list("measured noun")
         self.dated = self.table.list("dated")
-        self.next |= {"date": " /-.a"}
+        self.next |= {"date": " /-–.a"}
         self.opening |= self.months.keys() | self.titles.keys() | {"ur"}
 
     def cardinal(self, number: str) -> str:
@@ -176,6 +177,8 @@ class English(Chess):
             k += 1
         elif shape[k] in ":/" and shape[k + 1] == "0":
             return None
+        if not dashed and shape[k] in "-–" and (days := self.days_of(line, k, name, part)):
+            return days
         end, year = self.year(line, k)
         if not year and (
             dashed or (low in _AMBIGUOUS and parts[i].islower() and shape[k] == " " and shape[k + 1] == "a")
@@ -208,7 +211,7 @@ class English(Chess):
                 return Found(i + 3, f"{self.month_names[int(month) - 1]} {self.ordinal(day.lstrip('0'))}", "date")
         if sign in " a" and len(parts[i]) < 3 and 0 < int(parts[i]) < 32:
             return self.day_first(line, i)
-        return None
+        return self.days_first(line, i) if sign in "-–" and shape.startswith("0 a", i + 2) else None
 
     def numeric_date(self, first: str, sign: str, second: str, third: str, end: int) -> Found | None:
         """Three numbers with the same sign between, if they can be a date."""
@@ -259,14 +262,6 @@ class English(Chess):
         period = self.period_letters.get(line.parts[j])
         if not found and period and line.word_after(j + 1).lower() in self.minutes:
             return j + 1, period[0], period[-1]
-        return found
-
-    def symbol(self, line: Line, i: int) -> Found | None:
-        """As everywhere; what is said for a comparison begins with "is" where the line does not."""
-        found = super().symbol(line, i)
-        bare = line.said.lower() in _IS or line.said.endswith("'s")
-        if found and found.spoken.startswith("is ") and bare:
-            return found._replace(spoken=found.spoken[3:])
         return found
 
     def begins_time(self, line: Line, i: int, day: str) -> bool:
@@ -376,8 +371,9 @@ class English(Chess):
                 return Found(j + 1, f"{self.house(whole)} P", "measure")
             if parts[j] == "X" and len(whole) == 4 and shape[j + 1 : j + 3] == "0a" and len(parts[j + 1]) == 1:
                 return Found(j + 1, f"{self.pairs(whole)} X", "serial")  # 5800X3D
-            if low == "x" and shape[j + 1] == "0":
-                times = shape[j + 2 : j + 4].strip(" ")[:1] == "=" or parts[j + 2] in _SECONDS
+            seconds = parts[j + 2 if shape[j + 1] == "0" else j + 3] in _SECONDS
+            if low == "x" and (shape[j + 1] == "0" or (seconds and shape.startswith(" 0a", j + 1))):
+                times = shape[j + 2 : j + 4].strip(" ")[:1] == "=" or seconds
                 by = self.symbols["×"] if times else self.say_["by"]
                 return Found(j + 1, f"{self.cardinal(num.whole)} {by}", "number")
             if low == "s":

@@ -7,6 +7,12 @@ from ..numbers import Numbers
 from ..scan import Line
 
 _DIRECTIONS = {"N": "North", "S": "South", "E": "East", "W": "West"}
+_IS = frozenset(("is", "are", "was", "were", "be"))
+
+
+def _follow(first: str, last: str) -> bool:
+    """Whether two numbers are two days of a month in order."""
+    return len(first) < 3 and len(last) < 3 and last.isdigit() and 0 < int(first) < int(last) < 32
 
 
 class Names(Numbers):
@@ -43,6 +49,23 @@ class Names(Numbers):
         if part in self.states and i > 1 and line.shape[i - 2] == ",":
             return Found(i + 1, self.states[part], "abbreviation")
         return None
+
+    def days_of(self, line: Line, k: int, month: str, first: str) -> Found | None:
+        """The first and the last of several days, with a dash between at run `k`: May 5-7."""
+        last = line.parts[k + 1]
+        if not _follow(first, last) or line.shape[k + 2] in "a/:-.":
+            return None
+        days = f"{month} {self.ordinal(first.lstrip('0'))} {self.say_['to']} {self.ordinal(last)}"
+        return Found(k + 2, days, "date")
+
+    def days_first(self, line: Line, i: int) -> Found | None:
+        """Several days before the name of their month: 5-7 May."""
+        first, last, name = line.parts[i], line.parts[i + 2], line.parts[i + 4]
+        month = self.months.get(name.lower())
+        if not month or not _follow(first, last) or line.shape[i + 5] in "a0'" or not name[0].isupper():
+            return None
+        days = f"the {self.ordinal(first.lstrip('0'))} {self.say_['to']} the {self.ordinal(last)}"
+        return Found(i + 5, f"{days} of {self.month_names[month - 1]}", "date")
 
     def pairs(self, digits: str) -> str:
         """Four digits by twos: "forty ninety"."""
@@ -104,3 +127,11 @@ class Names(Numbers):
         if len(digits) == 4 and digits.endswith("000"):
             return self.cardinal(digits)
         return f"{self.cardinal(digits[:2])} {self.house(digits[2:])}" if len(digits) == 5 else self.house(digits)
+
+    def symbol(self, line: Line, i: int) -> Found | None:
+        """As everywhere; what is said for a comparison begins with "is" where the line does not."""
+        found = super().symbol(line, i)
+        bare = line.said.lower() in _IS or line.said.endswith("'s")
+        if found and found.spoken.startswith("is ") and bare:
+            return found._replace(spoken=found.spoken[3:])
+        return found

@@ -363,7 +363,8 @@ class Mandarin(BeforeHan):
             return f"{said}{self.cardinal(str(minute))}分{self.cardinal(str(second))}秒"
         if minute:
             return f"{said}{'零' if minute < 10 else ''}{self.cardinal(str(minute))}分"
-        return said if half or line.shape[end] in "-–~" else f"{said}整"
+        inside = half or line.shape[end] in "-–~h" or line.last == "range"
+        return said if inside else f"{said}整"
 
     def lapse(self, minutes: int, seconds: int, end: int) -> Found | None:
         """A duration in minutes and seconds."""
@@ -376,6 +377,8 @@ class Mandarin(BeforeHan):
             first, second = parts[i], parts[i + 2]
             if shape[i - 1] == "h" and line.parts[i - 1].endswith("满"):
                 return Found(i + 2, f"{self.cardinal(first)}{self.say_['subtract']}", "number")  # 满200-50
+            if len(first) == 3 and len(second) == 1 and shape[i - 1] != "h":
+                return Found(i + 2, f"{self.cardinal(first)}{self.say_['subtract']}", "number")  # 100-1
             short = len(first) == 1 or shape[i + 3] not in "ah"
             if ((short and self.falls(first, second)) or self.is_score(line, i)) and not line.computes(i):
                 return Found(i + 2, f"{self.cardinal(first)}比", "number")
@@ -465,6 +468,8 @@ class Mandarin(BeforeHan):
     def say_plain(self, line: Line, i: int, num: Num) -> tuple[str, str]:
         """A number alone: digit by digit for years, phone numbers and other codes, else a cardinal."""
         whole = num.whole
+        if num.fraction and (day := self.day_after(line, i, num)):
+            return day, "date"
         if num.fraction:
             long = len(whole) > 1 and whole[0] == "0"
             return (

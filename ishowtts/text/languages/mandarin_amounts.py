@@ -22,6 +22,7 @@ class BeforeHan(Numbers):
         self.of_year, self.lasting = tuple(self.table.list("of year")), tuple(self.table.list("lasting"))
         self.next |= {"sale": ".", "part_of": "/"}
         self.rules["0"] = (self.sale, self.part_of, *self.rules["0"])
+        self.before_date = tuple(self.table.list("before date"))
         self.sales = self.table.words("sale")
         self.behind_sale, self.before_sale = (tuple(self.table.list(f"{side} sale")) for side in ("behind", "before"))
         self.updated = tuple(self.table.list("updated"))
@@ -87,6 +88,15 @@ class BeforeHan(Numbers):
         if dated and num.whole in self.months_of_year and len(day) < 3 and 0 < int(day) < 32:
             return Found(num.end, f"{self.cardinal(num.whole)}月{self.cardinal(str(int(day)))}号", "date")
         return None
+
+    def day_after(self, line: Line, i: int, num: Num) -> str:
+        """A month and a day with a point between behind certain words, "" for another number: 今天12.1."""
+        day = num.fraction
+        if line.before(i) != "h" or not line.parts[i - 1].endswith(self.before_date) or line.shape[num.end] in "a%°":
+            return ""
+        if num.whole not in self.months_of_year or len(day) > 2 or not 0 < int(day) < 32:
+            return ""
+        return f"{self.cardinal(num.whole)}月{self.cardinal(str(int(day)))}号"
 
     def is_short_year(self, line: Line, i: int, after: str) -> bool:
         """Whether two digits before 年 are a year by what is beside them: 24年夏天, but not 玩了24年."""
