@@ -423,8 +423,8 @@ class Words(Grammar):
         said: list[str] = []
         for n, part in enumerate(parts):
             if not part[0].isdigit():
-                word, kind = (part.upper(), "") if len(part) == 1 else self.alone(part, setting)
-                said += [" ".join(word) if kind == "letters" and from_roman(word) else word] if word else []
+                word = part.upper() if len(part) == 1 else self.alone(part, setting)[0]
+                said += [word] if word else []
             elif len(part) == 4 and n == 1 and part[:2] in ("19", "20"):
                 said.append(self.pairs(part))
             elif part[0] != "0" and (

@@ -97,6 +97,7 @@ def test_two_marks_that_meet_are_read_as_they_are() -> None:
         ("2024-03-05II", "zh"),
         ("5-5II (11}", "zh"),
         ("Kel IV1", "de"),
+        ("Fantasy II4", "en"),
         ("Act I6", "en"),
         ("第V8", "zh"),
         ("Teil M7", "de"),
