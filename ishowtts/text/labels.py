@@ -83,9 +83,13 @@ class Labels(Amounts):
         return top == bottom or len(top) == len(bottom) == 3 or line.word_after(end).lower() in self.rated
 
     def of_several(self, line: Line, i: int) -> Found | None:
-        """A stroke with spaces beside it between a number and how many there are: 450 / 500."""
+        """A stroke with spaces between a number and how many there are, 450 / 500, or in a sum, 10 / 2 = 5."""
         shape, parts = line.shape, line.parts
-        if i < 2 or shape[i - 2 : i + 3] != "0 / 0" or "out of" not in self.say_ or line.computes(i):
+        if i < 2 or shape[i - 2 : i + 3] != "0 / 0":
+            return None
+        if line.computes(i):
+            return Found(i + 1, self.say_["divided"], "number")
+        if "out of" not in self.say_:
             return None
         if shape.startswith(" /", i + 3) or shape[max(i - 4, 0) : i - 2] == "/ ":
             return None  # a date, or a list

@@ -54,7 +54,7 @@ class Mandarin(BeforeHan):
         self.counting = tuple(self.table.list("counting"))
         self.quarterly = tuple(self.table.list("quarter"))
         self.next |= {"date": "/-.", "ratio": ":-"}
-        self.rules["/"] = (self.each, self.per_time)
+        self.rules["/"] = (self.each, self.per_time, self.of_several)
         self.rules["~"] = (self.emoticon, self.dash, self.symbol)
 
     def closed_up(self, found: Found) -> Found:
