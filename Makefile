@@ -138,7 +138,7 @@ $(CORE_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/c/%.o $(BUILD)/libtest_helpers.a
 
 # Running one is a target as well, so that -j runs several at a time; what a target says comes in one piece.
 MAKEFLAGS += --output-sync=target
-RUNS := $(CORE_TESTS:%=%.run) $(SERVER_TESTS:%=%.run) $(BRIDGE_TESTS:%=%.run)
+RUNS := $(BRIDGE_TESTS:%=%.run) $(CORE_TESTS:%=%.run) $(SERVER_TESTS:%=%.run) # the longest first
 .PHONY: $(RUNS)
 $(RUNS): %.run: %
 	@echo "== $<"; $<

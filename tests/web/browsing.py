@@ -143,6 +143,10 @@ class Browser:
     def click(self, name: str) -> None:
         self.find(name).click()
 
+    def press(self, selector: str, number: int = 0) -> None:
+        """Clicks one of the elements of a list, again when the page replaces it before the click."""
+        self.wait(lambda: self.all(selector)[number].click() is None)
+
     def write(self, name: str, value: str) -> None:
         field = self.find(name)
         field.clear()

@@ -77,7 +77,7 @@ def test_the_queue_and_its_controls(page: Browser) -> None:
         send(page, f"This is what {name} says.", name, priority)
     page.wait(lambda: queued(page) == ["Cem", "Dee", "Ann", "Bob"])
     assert page.text("waiting") == "Waiting: 4" and page.texts("#queue .badge") == ["Paid", "Moderator"]
-    page.all("#queue li button:last-of-type")[2].click()
+    page.press("#queue li button:last-of-type", 2)
     page.wait(lambda: queued(page) == ["Cem", "Dee", "Bob"])
     page.wait(lambda: count(page, "Skipped") == skipped + 1)
     gone = page.all("#log li.gone")
@@ -134,13 +134,13 @@ def test_a_viewer_is_muted_and_unmuted(page: Browser) -> None:
     """Muting from the list of refused messages: later messages are refused, whatever the case of the name."""
     send(page, "!play another", "Eve")
     page.wait(lambda: page.texts("#refused .who")[:1] == ["Eve"])
-    page.all("#refused li button")[0].click()
+    page.press("#refused li button")
     page.wait(lambda: page.texts("#muted .who") == ["eve"])
     send(page, "Can you hear me?", "EVE")
     assert page.text("said") == "Not read: muted viewer."
     page.driver.refresh()
     page.wait(lambda: page.texts("#muted .who") == ["eve"])
-    page.all("#muted li button")[0].click()
+    page.press("#muted li button")
     page.wait(lambda: page.shown("muted-empty"))
     send(page, "And now?", "Eve")
     assert "Sent" in page.text("said")
@@ -154,10 +154,10 @@ def test_messages_are_approved_and_rejected(browser: Browser) -> None:
             send(browser, f"Hello from {name} to everybody.", name)
             assert browser.text("said") == "Sent. It waits for approval."
         browser.wait(lambda: browser.texts("#held .who") == ["Ann", "Bob", "Carl"])
-        browser.all("#held li")[0].find_element("css selector", "button").click()  # approve
+        browser.press("#held li button")  # approve
         browser.wait(lambda: any("Hello from Ann" in line for line in browser.texts("#log li .words")))
         browser.wait(lambda: browser.texts("#held .who") == ["Bob", "Carl"])
-        browser.all("#held li")[0].find_elements("css selector", "button")[1].click()  # reject
+        browser.press("#held li:first-child button", 1)  # reject
         browser.wait(lambda: browser.texts("#refused .who")[:1] == ["Bob"])
         assert browser.texts("#refused .badge")[0] == "not approved"
         browser.click("approve-all")
@@ -225,7 +225,7 @@ def test_connections(browser: Browser, tmp_path: Path) -> None:
         browser.wait(lambda: browser.texts("#sources .badge") == ["reconnecting"])
         browser.open(server.url + "/chat")
         browser.wait(lambda: browser.all("#sources button"))
-        browser.one("#sources button").click()
+        browser.press("#sources button")
         browser.wait(lambda: browser.shown("sources-empty"))
         browser.open("about:blank")
 
