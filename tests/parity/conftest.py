@@ -3,7 +3,6 @@
 import importlib.util
 
 import pytest
-import torch
 from official import PACKAGES, Table, fill, import_official
 
 
@@ -12,7 +11,6 @@ def official():
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"the official packages are not installed: {', '.join(missing)}")
-    torch.set_num_threads(2)
     return import_official()
 
 
