@@ -65,6 +65,7 @@ def start(root: Path, *arguments: str, place: str = CHECKOUT, user: tuple[str, .
         assert server.stdin is not None and server.stdout is not None
         line = server.stdout.readline()
         if not line.startswith("iShowTTS listens on "):
+            server.stdin.close()
             raise SystemExit("scripts/serve did not start")
         body = json.dumps({"text": "Hello there."}).encode()
         headers = {"Content-Type": "application/json", "Accept": "audio/wav"}
