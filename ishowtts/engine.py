@@ -114,8 +114,8 @@ class Engine:
         Loading blocks for 0.1 s to minutes; with asyncio, use `await asyncio.to_thread(Engine.load, "demo")`.
 
         >>> with Engine.load("demo", threads=1, max_rows=2) as engine:
-        ...     [voice["id"] for voice in engine.voices], engine.info["backend"]
-        (['hazel', 'owen', 'edith', 'lan', 'jun', 'kerstin'], 'native')
+        ...     [voice["id"] for voice in engine.voices][:3], engine.info["backend"]
+        (['hazel', 'nora', 'owen'], 'native')
         """
         if compile not in ("background", "wait", "off"):
             raise ConfigError(f"compile must be background, wait or off, not {compile!r}", field="compile")

@@ -217,7 +217,7 @@ def test_a_preview_is_spoken(browser: Browser, server: Server) -> None:
 
 def test_voices_are_found(browser: Browser, server: Server) -> None:
     browser.open(server.url + "/voices")
-    browser.wait(lambda: len(browser.all("[data-voice]")) == 6)
+    browser.wait(lambda: len(browser.all("[data-voice]")) == 11)
     shown = lambda: [one.get_attribute("data-voice") for one in browser.all("[data-voice]")]  # noqa: E731
     browser.write("search", "german")
     assert shown() == ["kerstin"]
@@ -226,4 +226,4 @@ def test_voices_are_found(browser: Browser, server: Server) -> None:
     browser.find("search").clear()
     browser.run("document.getElementById('search').dispatchEvent(new Event('input'))")
     browser.choose("only", "en")
-    assert shown() == ["hazel", "owen", "edith"]
+    assert shown() == ["hazel", "nora", "owen", "felix", "edith", "arthur"]
