@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from serving import Server
 
-VOICES = ("hazel", "nora", "owen", "felix", "edith", "arthur", "lan", "mei", "jun", "tao", "kerstin")
+VOICES = ("hazel", "nora", "owen", "felix", "edith", "arthur", "mei", "lan", "jun", "tao", "kerstin")
 TEXT = "The quick brown fox jumps over the lazy dog."
 
 

@@ -17,7 +17,10 @@ LINES = {
     "de": ["Das war das beste Spiel des ganzen Jahres.", "Willkommen zurück, wir fangen in fünf Minuten an.",
            "Sie legte den Schlüssel auf den Tisch und ging nach Hause."],
 }  # fmt: skip
-LEAST = {"hazel": 4.3, "owen": 4.05, "edith": 4.0, "lan": 4.1, "jun": 4.2, "kerstin": 3.7}
+LEAST = {
+    "hazel": 4.25, "nora": 4.35, "owen": 4.0, "felix": 4.15, "edith": 4.1, "arthur": 4.2,
+    "mei": 4.3, "lan": 4.2, "jun": 4.2, "tao": 4.25, "kerstin": 3.7,
+}  # fmt: skip
 """A little below what the voices have; of 5, recordings have about 4.4."""
 
 
