@@ -34,6 +34,7 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+NOBODY = "there is no voice 'nobody'; there are hazel, nora, owen, felix, edith, arthur, mei, lan, jun, tao, kerstin"
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_speaks_in_the_voice_that_is_asked_for(port: int) -> None:
                 assert isinstance(samples, np.ndarray) and 1 < len(samples) / 24000 < 8
                 assert 0.02 < np.sqrt((samples.astype(float) ** 2).mean()) / 32768 < 0.5
             error = await speak(client, TEXT, name="nobody")
-            assert error == "there is no voice 'nobody'; there are hazel, nora, owen, felix, edith, arthur, mei, lan, jun, tao, kerstin"
+            assert error == NOBODY
             assert await speak(client, " ") == "text holds only white space"
             await client.write_event(Ping("still there?").event())
             event = await client.read_event()
@@ -155,7 +156,7 @@ def test_a_text_is_spoken_while_it_is_written(port: int) -> None:
 @pytest.mark.parametrize(
     ("voice", "piece", "wrong"),
     [
-        ("nobody", "Hello.", "there is no voice 'nobody'; there are hazel, nora, owen, felix, edith, arthur, mei, lan, jun, tao, kerstin"),
+        ("nobody", "Hello.", NOBODY),
         ("owen", "x" * 5001, "a piece of text must have at most 5000 characters, got 5001"),
         ("owen", " ", "the text ended and held nothing that this voice can speak"),
     ],
