@@ -27,6 +27,7 @@ from wyoming.tts import (
 )
 
 TEXT = "The quick brown fox jumps over the lazy dog."
+NOBODY = "there is no voice 'nobody'; there are hazel, nora, owen, felix, edith, arthur, mei, lan, jun, tao, kerstin"
 LONG = " ".join([TEXT] * 40)
 
 
@@ -34,7 +35,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-NOBODY = "there is no voice 'nobody'; there are hazel, nora, owen, felix, edith, arthur, mei, lan, jun, tao, kerstin"
 
 
 @pytest.fixture(scope="module")
