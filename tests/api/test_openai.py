@@ -185,10 +185,7 @@ def test_the_configuration_says_whose_voice_a_name_is(kind: str) -> None:
         Server("--set", names, kind=kind) as server,
         openai.OpenAI(base_url=server.url + "/v1", api_key="none", timeout=120, max_retries=0) as client,
     ):
-        said = {
-            name: pcm(client, name, extra_body={"seed": 5})
-            for name in ("alloy", "my reader", "ballad", *VOICES)
-        }
+        said = {name: pcm(client, name, extra_body={"seed": 5}) for name in ("alloy", "my reader", "ballad", *VOICES)}
         assert said["alloy"] == said["my reader"] == said["kerstin"] != said["hazel"]
         assert said.pop("ballad") in said.values(), "other names have a voice of the model each"
         with pytest.raises(openai.NotFoundError, match=f"no voice 'nobody'; there are {', '.join(VOICES)}"):
