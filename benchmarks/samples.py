@@ -22,8 +22,8 @@ OUT = Path(__file__).parent.parent / "docs" / "samples"
 TEXTS = {
     "welcome": ("hazel", "Hello, chat! Welcome back to the stream."),
     "numbers": ("owen", "Nine viewers gave 25 dollars, and the boss has 3,500 points left."),
-    "story": ("hazel", "The old lighthouse stood at the end of the pier. Nobody had lit its lamp for thirty years."),
-    "mandarin": ("lan", "大家好，欢迎来到直播间！今天我们一起打新的关卡。"),
+    "story": ("arthur", "The old lighthouse stood at the end of the pier. Nobody had lit its lamp for thirty years."),
+    "mandarin": ("mei", "大家好，欢迎来到直播间！今天我们一起打新的关卡。"),
     "mixed": ("jun", "今天的 boss 太难了，再来一次，gg！"),
     "german": ("kerstin", "Hallo zusammen! Um 20:15 Uhr geht es los, und Tom hat 5 Euro gespendet."),
 }
