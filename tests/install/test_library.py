@@ -184,8 +184,8 @@ assert status == 0, error.message
 assert opened(b"/nowhere")[0] and b"nowhere" in error.message
 assert opened(b"demo", b"engine.retries=-1")[0] and b"retries" in error.message
 voice = ctypes.create_string_buffer(65)
-assert library.ishow_tts_voice_id(tts, 5, voice, None) == 0 and voice.value == b"kerstin"
-assert library.ishow_tts_voice_id(tts, 6, voice, None) != 0
+assert library.ishow_tts_voice_id(tts, 10, voice, None) == 0 and voice.value == b"kerstin"
+assert library.ishow_tts_voice_id(tts, 11, voice, None) != 0
 text = b"A long story, told slowly. " * 60
 assert library.ishow_tts_speak(tts, text, None, ctypes.byref(speech), None) == 0
 assert library.ishow_utterance_next(speech, 0, ctypes.byref(piece), ctypes.byref(n), None) == AGAIN

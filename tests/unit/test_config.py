@@ -185,7 +185,7 @@ def test_a_secret_of_the_wrong_type_is_not_repeated(write) -> None:
 
 
 def test_an_unknown_default_voice_of_the_model_is_refused() -> None:
-    with pytest.raises(VoiceError, match=r"no voice 'nobody' \(default_voice\); there are hazel, owen"):
+    with pytest.raises(VoiceError, match=r"no voice 'nobody' \(default_voice\); there are hazel, nora, owen"):
         config.load(None, ["default_voice=nobody"]).to_json()
 
 
