@@ -233,7 +233,7 @@ static json_t *describe(const gateway *g, const peer *p, double now) {
     json_add(&all, "model", json_string(p->model.name));
     json_add(&all, "precision", json_string(p->model.precision));
     json_add(&all, "backend", json_string(p->model.backend));
-    json_add(&all, "labels", json_incref(json_object_get(p->beat, "labels")));
+    json_add(&all, "labels", json_deep_copy(json_object_get(p->beat, "labels"))); /* the next beat frees those of p */
     json_add(&all, "from_here", wire_u64(here));
     json_add(&all, "utterances", wire_u64(wire_whole(p->beat, "living")));
     json_add(&all, "spoken", wire_u64(wire_whole(p->beat, "spoken")));
