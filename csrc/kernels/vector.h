@@ -137,7 +137,7 @@ INLINE __m512 power_of_two(__m512 x) {
     y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(0.6958335f));
     return _mm512_scalef_ps(_mm512_fmadd_ps(y, part, _mm512_set1_ps(0.9998926f)), x);
 }
-/* vgelu_tanh with a relative error of 1.5e-4 */
+/* vgelu_tanh with a relative error of 1.7e-4 at most: 1.1e-4 of the power and 6e-5 of the reciprocal. */
 INLINE vec coarse_gelu_tanh(vec x) {
     const vec u = x * fma_(x * x, splat(-2 * LOG2_E * 0.044715f * 0.79788456f), splat(-2 * LOG2_E * 0.79788456f));
     return x * (vec)_mm512_rcp14_ps((__m512)(1.0f + (vec)power_of_two((__m512)u)));
