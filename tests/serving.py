@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,8 @@ PLACES = ("ishowtts/bin/ishowtts-server", "build/release/ishowtts-server")
 # One thread and no compilation, since tests run in parallel.
 SMALL = ("--set", "model.threads=1", "--set", "model.compile=off")
 START_SECONDS = 120.0
+DEMO = tomllib.loads((ROOT / "ishowtts" / "voices" / "demo" / "voice.toml").read_text(encoding="utf-8"))
+VOICES: dict[str, str] = {voice["id"]: voice["language"] for voice in DEMO["voices"]}  # of the model in this package
 
 
 def executable(tree: Path = ROOT) -> Path:

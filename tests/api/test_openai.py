@@ -11,9 +11,8 @@ import numpy as np
 import openai
 import pytest
 import soundfile
-from serving import Server
+from serving import VOICES, Server
 
-VOICES = ("hazel", "nora", "owen", "felix", "edith", "arthur", "mei", "lan", "jun", "tao", "kerstin")
 TEXT = "The quick brown fox jumps over the lazy dog."
 
 

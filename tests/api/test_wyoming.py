@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import httpx
 import numpy as np
 import pytest
-from serving import Server, until
+from serving import VOICES, Server, until
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 from wyoming.error import Error
@@ -27,7 +27,7 @@ from wyoming.tts import (
 )
 
 TEXT = "The quick brown fox jumps over the lazy dog."
-NOBODY = "there is no voice 'nobody'; there are hazel, nora, owen, felix, edith, arthur, mei, lan, jun, tao, kerstin"
+NOBODY = f"there is no voice 'nobody'; there are {', '.join(VOICES)}"
 LONG = " ".join([TEXT] * 40)
 
 
@@ -83,17 +83,7 @@ def test_describes_its_voices(port: int) -> None:
     [program] = asyncio.run(ask()).tts
     assert program.name == "ishowtts" and program.installed
     assert {voice.name: voice.languages for voice in program.voices} == {
-        "hazel": ["en"],
-        "nora": ["en"],
-        "owen": ["en"],
-        "felix": ["en"],
-        "edith": ["en"],
-        "arthur": ["en"],
-        "lan": ["zh"],
-        "mei": ["zh"],
-        "jun": ["zh"],
-        "tao": ["zh"],
-        "kerstin": ["de"],
+        name: [language] for name, language in VOICES.items()
     }
 
 
