@@ -25,7 +25,7 @@
 #include "server/server.h"
 #include "service/settings.h"
 
-enum { EXIT_USAGE = 2, OVERRIDES_MAX = 64, ARENAS = 2 };
+enum { EXIT_USAGE = 2, OVERRIDES_MAX = 64, ARENAS = 2, OWN_PAGES_BYTES = 1 << 18 };
 
 typedef struct arguments {
     const char *config;
@@ -345,8 +345,11 @@ int main(int argc, char **argv) {
     stop_request stop = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     pthread_t watcher;
-    /* By default most threads have an arena of their own, where memory that they freed lies unused by the others. */
+    /* By default most threads have an arena of their own, where memory that they freed lies unused by the others, and
+     * the size from which a block has pages of its own, which go back to the system when it is freed, grows with the
+     * blocks that were freed: to many megabytes, so that speech and uploads leave holes in the heap, which grows. */
     mallopt(M_ARENA_MAX, ARENAS);
+    mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES);
     ishow_log_set_sink(ishow_log_to_stderr, NULL, ISHOW_LOG_INFO);
     int code = parse_arguments(argc, argv, &args);
     if (code >= 0) goto done;

@@ -43,6 +43,13 @@ def test_threads_share_their_memory(server: Server) -> None:
     assert len(arenas) <= 1, [hex(begin) for begin in arenas]
 
 
+def test_large_blocks_have_pages_of_their_own(server: Server) -> None:
+    """The heap holds small blocks only: with the weights and the speech that was made it is twice as large."""
+    maps = Path(f"/proc/{server.process.pid}/smaps").read_text()
+    heap = int(maps.split("[heap]\n")[1].split("Rss:")[1].split()[0])
+    assert heap < 32 << 10, f"{heap} KiB"
+
+
 @pytest.mark.parametrize("fault", ALONE, ids=lambda fault: fault.__name__)
 def test_it_goes_on_after(fault: Callable[[], None]) -> None:
     try:
