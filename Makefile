@@ -32,7 +32,10 @@ else ifeq ($(VARIANT),tsan)
 SAN := -fsanitize=thread -O1 -g1
 else ifeq ($(VARIANT),fuzz)
 CC  := $(CLANG)
-SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -O1 -Wno-unknown-pragmas
+SAN := -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all -O1 -Wno-unknown-pragmas
+else ifeq ($(VARIANT),cover)
+CC  := $(CLANG)
+SAN := -fsanitize=fuzzer-no-link -O0 -Wno-unknown-pragmas
 endif
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
@@ -172,12 +175,12 @@ $(FUZZ_RUNS): $(BUILD)/fuzz/fuzz_%.run: $(BUILD)/fuzz/fuzz_%
 # Without kernels and networks, whose code is for GCC alone; the server among them runs on the tests' model.
 FUZZED := $(filter-out csrc/server/main.c,$(wildcard $(patsubst %,csrc/%/*.c,$(filter-out kernels model,$(MODULES)) server))) \
   $(patsubst %,csrc/model/%.c,manifest description safetensors)
-build/fuzz/csrc/audio/mel_kernel8.o: EXTRA = $(if $(filter x86_64,$(MACHINE)),-mavx2 -mfma)
+build/fuzz/csrc/audio/mel_kernel8.o build/cover/csrc/audio/mel_kernel8.o: EXTRA = $(if $(filter x86_64,$(MACHINE)),-mavx2 -mfma)
 $(BUILD)/libfuzzed.a: $(call obj,$(FUZZED) tests/fuzz/loop.c tests/c/server_rig.c tests/c/fake_backend.c)
 	rm -f $@ && $(AR) rcs $@ $^
 $(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libfuzzed.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(CORE_LIBS) $(SERVER_LIBS) -lcmocka
+	$(CC) $(CFLAGS) $(subst fuzzer-no-link,fuzzer,$(SAN)) -o $@ $^ $(CORE_LIBS) $(SERVER_LIBS) -lcmocka
 
 headers:
 	@set -e; for h in $(HEADERS); do printf '#include "%s"\nint ishow_header_is_c99;\n' $${h#*/} | \
@@ -211,6 +214,6 @@ install: lib server ext
 	install -m 755 $(BUILD)/ext/*$(EXT_SUFFIX) $(root)/lib/ishow/ishowtts/
 
 clean:
-	rm -rf build/release build/asan build/tsan build/fuzz build/test-cache
+	rm -rf build/release build/asan build/tsan build/fuzz build/cover build/test-cache
 
 -include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)

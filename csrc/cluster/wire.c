@@ -191,12 +191,12 @@ size_t wire_count_words(const json_t *from) { return json_array_size(from) / WIR
 
 void wire_read_words(const json_t *from, double before, ishow_word *out) {
     for (size_t i = 0; i < wire_count_words(from); i++) {
-        double number[WIRE_WORD];
-        for (size_t k = 0; k < WIRE_WORD; k++) number[k] = json_number_value(json_array_get(from, WIRE_WORD * i + k));
-        out[i] = (ishow_word){.start = before + number[0],
-                              .end = before + number[1],
-                              .offset = (size_t)number[2],
-                              .length = (size_t)number[3]};
+        const json_t *part[WIRE_WORD];
+        for (size_t k = 0; k < WIRE_WORD; k++) part[k] = json_array_get(from, WIRE_WORD * i + k);
+        out[i] = (ishow_word){.start = before + json_number_value(part[0]),
+                              .end = before + json_number_value(part[1]),
+                              .offset = (size_t)json_integer_value(part[2]),
+                              .length = (size_t)json_integer_value(part[3])};
     }
 }
 

@@ -1,13 +1,16 @@
-"""The long form of `make fuzz`: scripts/fuzz [SECONDS] [NAME...] [--inputs 10000000] [--jobs 1].
+"""The long form of `make fuzz`: scripts/fuzz [SECONDS] [NAME...] [--inputs 10000000] [--hours 1] [--jobs 1].
 
-Runs each fuzzer of tests/fuzz, or those named, until it has tried ten million inputs or an hour is over, and writes
-benchmarks/results/fuzz.csv: the inputs that it tried, the processor time, the longest time that one took, of those with
-a server how long its loop was busy with one, and how many edges of the files that it is made for were covered, by
-libFuzzer's own counters. What is found stays in build/fuzz; inputs that reach new code are kept in build/fuzz/corpus
-for the next time.
+Runs each fuzzer of tests/fuzz, or those named, until all its runs have tried ten million inputs or used an hour of
+processor time, or SECONDS are over, and writes benchmarks/results/fuzz.csv every few minutes: the inputs that it tried,
+the processor time, the longest time that one took, of those with a server how long its loop was busy with one, and how
+many edges of the files that it is made for were covered, by libFuzzer's own counters. What is found stays in
+build/fuzz; inputs that reach new code are kept in build/fuzz/corpus for the next time.
+
+Edges are counted in a build without sanitizers, whose checks are edges that a fuzzer without findings never covers. The
+words in the C strings of these files are the fuzzer's dictionary.
 
 The table has a row for each fuzzer, commit and machine. Runs of the same three are added up in their row, and the ten
-million count the inputs of all rows of a fuzzer. `scripts/fuzz --table` prints the sums.
+million and the hour count all rows of a fuzzer. `scripts/fuzz --table` prints the sums.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -29,10 +33,15 @@ from serving import ROOT
 Row = Mapping[str, object]
 
 BUILT = ROOT / "build" / "fuzz"
+COVERED = ROOT / "build" / "cover"
+"""Built without sanitizers, to count edges."""
+RUN_SECONDS = 300
+"""Of one run, after which the table is written."""
 CORPUS = Path(__file__).parent / "corpus"
 READS = {
     "audio": ("audio/decode.c",),
     "bilibili": ("platforms/bilibili.c", "platforms/bilibili_[cfg]*.c"),
+    "eventsub": ("platforms/twitch_event.c", "platforms/twitch_text.c"),
     "filter": ("chat/clean.c", "chat/filter.c", "chat/banned.c", "chat/casefold.c", "chat/squeeze.c"),
     "form": ("service/multipart_form.c",),
     "irc": ("platforms/irc.c", "platforms/twitch.c", "platforms/twitch_text.c"),
@@ -46,10 +55,16 @@ READS = {
     "settings": ("service/settings.c",),
     "websocket": ("net/websocket.c",),
     "weights": ("model/safetensors.c",),
+    "wire": ("cluster/wire.c",),
     "youtube": ("platforms/youtube.c", "platforms/jsonspan.c"),
 }
 """The files of csrc that each fuzzer is made for."""
+STRING = re.compile(r'"([^"\\\n%]{2,40})"')
+"""A string of C without escapes."""
 FUNCTION = re.compile(r"^(?:UN)?COVERED_FUNC: hits: \d+ edges: (\d+)/(\d+) \S+ \S*?/csrc/(\S+?):\d+", re.MULTILINE)
+
+
+table_lock = threading.Lock()
 
 
 class Finding(Exception):
@@ -58,10 +73,12 @@ class Finding(Exception):
 
 def fuzz(name: str, seconds: float, most: int) -> dict[str, object]:
     """A row of the table, of one run of at most so many seconds and inputs."""
+    words = BUILT / f"{name}.dict"
+    words.write_text("".join(f"{word}\n" for word in dictionary(READS[name])), encoding="ascii")
     mine, program = BUILT / "corpus" / name, BUILT / "fuzz" / f"fuzz_{name}"
     mine.mkdir(parents=True, exist_ok=True)
     folders = [str(mine), str(CORPUS / name)]
-    own = ["-rss_limit_mb=4096", f"-artifact_prefix={BUILT}/"]
+    own = ["-rss_limit_mb=4096", f"-artifact_prefix={BUILT}/", f"-dict={words}"]
     bounds = [f"-max_total_time={seconds:.0f}", f"-runs={most}", "-print_final_stats=1"]
     log, began = BUILT / f"{name}.log", time.monotonic()
     with log.open("wb") as out:
@@ -75,8 +92,22 @@ def fuzz(name: str, seconds: float, most: int) -> dict[str, object]:
     row: dict[str, object] = {"fuzzer": name, "runs": 1, "seconds": round(time.monotonic() - began), "inputs": inputs}
     row |= {"processor_s": round(took, 1), "slowest_s": int(found(r"stat::slowest_unit_time_sec: *(\d+)", text))}
     row |= loop(text)
-    covered, edges = coverage([str(program), "-runs=0", "-print_coverage=1", *own, *folders], READS[name])
+    counted = COVERED / "fuzz" / f"fuzz_{name}"
+    covered, edges = coverage([str(counted), "-runs=0", "-print_coverage=1", *folders], READS[name])
     return row | {"covered": covered, "edges": edges, "of": " ".join(READS[name])}
+
+
+def dictionary(files: tuple[str, ...]) -> list[str]:
+    """The words in the strings of some files, as libFuzzer reads them."""
+    paths = {path for pattern in files for path in (ROOT / "csrc").glob(pattern)}
+    strings = {text for path in paths for text in STRING.findall(path.read_text(encoding="utf-8"))}
+    words = {word for text in strings if " " not in text for word in (text, f'"{text}"')}
+    return sorted('"' + "".join(escaped(byte) for byte in word.encode()) + '"' for word in words)
+
+
+def escaped(byte: int) -> str:
+    """A byte of a word of a dictionary."""
+    return chr(byte) if 32 < byte < 127 and chr(byte) not in '"\\' else f"\\x{byte:02X}"
 
 
 def found(pattern: str, text: str) -> str:
@@ -113,9 +144,22 @@ def save(row: Row, commit: str) -> None:
     record("fuzz", [add([*recorded("fuzz", here=True, run=run), {"run": run, **row}])], "run")
 
 
-def tried(name: str) -> int:
-    """The inputs that all runs of a fuzzer tried."""
-    return sum(int(row["inputs"]) for row in recorded("fuzz", fuzzer=name))
+def tried(name: str) -> tuple[int, float]:
+    """The inputs that all runs of a fuzzer tried, and the hours of processor time that they took."""
+    rows = recorded("fuzz", fuzzer=name)
+    return sum(int(row["inputs"]) for row in rows), sum(float(row["processor_s"]) for row in rows) / 3600
+
+
+def fuzz_until(end: float, name: str, commit: str, inputs: int, hours: float) -> None:
+    """Run a fuzzer until all its runs have done enough, or the time is over."""
+    while (seconds := min(RUN_SECONDS, end - time.monotonic())) > 0:
+        with table_lock:
+            done, used = tried(name)
+        if done >= inputs or used >= hours:
+            return
+        row = fuzz(name, max(1, seconds), inputs - done)
+        with table_lock:
+            save(row, commit)
 
 
 def table() -> str:
@@ -146,9 +190,10 @@ def matches(file: str, patterns: tuple[str, ...]) -> bool:
 def main() -> None:
     """Build, run, print, write the table."""
     parser = command_line(__doc__)
-    parser.add_argument("seconds", type=float, nargs="?", default=3600, help="for each at most (default %(default)s)")
+    parser.add_argument("seconds", type=float, nargs="?", default=7200, help="for each at most (default %(default)s)")
     parser.add_argument("names", nargs="*", choices=[*READS, []], metavar="NAME", help=", ".join(READS))
-    parser.add_argument("--inputs", type=int, default=10_000_000, help="of each at most (default %(default)s)")
+    parser.add_argument("--inputs", type=int, default=10_000_000, help="of each are enough (default %(default)s)")
+    parser.add_argument("--hours", type=float, default=1, help="of processor time are enough (default %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="fuzzers at a time (default %(default)s)")
     parser.add_argument("--table", action="store_true", help="print the sums of all runs, and run nothing")
     given = parser.parse_intermixed_args()
@@ -156,16 +201,21 @@ def main() -> None:
         print(table())
         return
     names = given.names or list(READS)
-    programs = [f"build/fuzz/fuzz/fuzz_{name}" for name in names]
-    jobs = f"-j{len(os.sched_getaffinity(0))}"
-    subprocess.run(["make", "-s", jobs, f"PYTHON={sys.executable}", "VARIANT=fuzz", *programs], check=True, cwd=ROOT)
+    for variant in BUILT.name, COVERED.name:
+        programs = [f"build/{variant}/fuzz/fuzz_{name}" for name in names]
+        jobs = f"-j{len(os.sched_getaffinity(0))}"
+        make = ["make", "-s", jobs, f"PYTHON={sys.executable}", f"VARIANT={variant}", *programs]
+        subprocess.run(make, check=True, cwd=ROOT)
     at = commit_of("csrc", "tests/fuzz")
     findings = 0
+
+    def one(name: str) -> None:
+        fuzz_until(time.monotonic() + given.seconds, name, at, given.inputs, given.hours)
+
     with ThreadPoolExecutor(given.jobs) as pool:
-        left = {name: given.inputs - tried(name) for name in names}
-        for done in as_completed([pool.submit(fuzz, name, given.seconds, n) for name, n in left.items() if n > 0]):
+        for done in as_completed([pool.submit(one, name) for name in names]):
             try:
-                save(done.result(), at)
+                done.result()
             except Finding as finding:
                 print(finding, flush=True)
                 findings += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def test_runs_of_a_commit_add_up_and_other_commits_keep_their_row(results: Path)
     kept = ("runs", "inputs", "seconds", "processor_s", "slowest_s", "loop_most_ms", "loop_ms", "covered")
     assert [first[key] for key in kept] == ["2", "150", "20", "9", "3", "2.5", "50", "4"]
     assert len(run.recorded("fuzz")) == 3
-    assert (run.tried("server"), run.tried("json"), run.tried("audio")) == (157, 9, 0)
+    assert [run.tried(name)[0] for name in ("server", "json", "audio")] == [157, 9, 0]
+    assert run.tried("server")[1] * 3600 == pytest.approx(13.5)
     assert "| server | 157 | 0.00 | 12 | 10 % of 10 |" in run.table()
 
 
@@ -44,4 +46,21 @@ def test_a_run_on_another_machine_has_its_own_row(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(common, "processor", lambda: "another")
     run.save(row("json", 5), "aaaa")
     assert sorted(one["inputs"] for one in run.recorded("fuzz")) == ["5", "9"]
-    assert run.tried("json") == 14
+    assert run.tried("json")[0] == 14
+
+
+def test_a_fuzzer_runs_until_its_inputs_or_its_hours_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "fuzz", lambda name, seconds, most: row(name, min(most, 40)))
+    ahead = time.monotonic() + 60
+    run.fuzz_until(ahead, "json", "aaaa", inputs=100, hours=1)
+    assert run.tried("json")[0] == 100
+    run.fuzz_until(ahead, "form", "aaaa", inputs=100, hours=9 / 3600)
+    assert run.tried("form")[0] == 80
+    run.fuzz_until(time.monotonic() - 1, "audio", "aaaa", inputs=100, hours=1)
+    assert run.tried("audio")[0] == 0
+
+
+def test_the_dictionary_holds_the_words_of_the_files() -> None:
+    words = run.dictionary(run.READS["bilibili"])
+    assert '"SEND_GIFT_V2"' in words and r'"\x22batch_combo_id\x22"' in words
+    assert not [word for word in words if " " in word or not word.isascii()]
