@@ -61,7 +61,6 @@ size_t ishow_istft_samples(const ishow_istft *istft, size_t frames) { return fra
 /* 1 / sum of squared windows at position `at`, counted from the start of the first frame. */
 static float inverse_at(const ishow_istft *istft, size_t at, size_t frames) {
     const size_t last = at / istft->hop < frames ? at / istft->hop : frames - 1; /* last frame begun by then */
-    if (at + 1 >= istft->n_fft && at / istft->hop < frames) return istft->inverse[at % istft->hop];
     double sum = 0;
     for (size_t f = last + 1; f-- > 0 && at - f * istft->hop < istft->n_fft;) {
         const float w = istft->window[at - f * istft->hop];
@@ -77,6 +76,7 @@ ishow_status ishow_istft_compute(const ishow_istft *istft, const float *real, co
     if (frames < 2)
         return ishow_fail(error, ISHOW_EINVAL, "", "an inverse STFT needs 2 frames or more, not %zu", frames);
     const size_t n = istft->n_fft, bins = n / 2 + 1, pad = n / 2, length = ishow_istft_samples(istft, frames);
+    const size_t whole = frames * istft->hop; /* positions from n - 1 to here are under as many frames as can be */
 
     ishow_status status = ISHOW_OK;
     kiss_fftr_cfg fft = kiss_fftr_alloc((int)n, 1, NULL, NULL); /* holds scratch memory: one a call */
@@ -98,7 +98,8 @@ ishow_status ishow_istft_compute(const ishow_istft *istft, const float *real, co
         if (end > n) end = n;
         for (size_t i = begin; i < end; i++) out[start + i - pad] += frame[i] * istft->window[i] * scale;
     }
-    for (size_t i = 0; i < length; i++) out[i] *= inverse_at(istft, i + pad, frames);
+    for (size_t i = 0, place = pad % istft->hop; i < length; i++, place = place + 1 < istft->hop ? place + 1 : 0)
+        out[i] *= i + pad + 1 >= n && i + pad < whole ? istft->inverse[place] : inverse_at(istft, i + pad, frames);
 done:
     kiss_fftr_free(fft);
     free(spectrum);

@@ -137,6 +137,7 @@ INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w
 INLINE vec activate(product_end end, int coarse, vec y) {
 #if COARSE
     if (end == PRODUCT_GELU_TANH && coarse) return coarse_gelu_tanh(y);
+    if (end == PRODUCT_GELU && coarse) return coarse_gelu(y);
 #endif
     (void)coarse;
     switch (end) {
@@ -182,7 +183,12 @@ static void finish(const vec *tile, size_t row, size_t rows, const matrix *w, si
         else
             finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU_TANH, 0, gate, out, stride);
         break;
-    case PRODUCT_GELU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU, 0, gate, out, stride); break;
+    case PRODUCT_GELU:
+        if (coarse)
+            finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU, 1, gate, out, stride);
+        else
+            finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU, 0, gate, out, stride);
+        break;
     case PRODUCT_MISH: finish_tile(tile, row, rows, w, column, panels, PRODUCT_MISH, 0, gate, out, stride); break;
     case PRODUCT_SILU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_SILU, 0, gate, out, stride); break;
     }

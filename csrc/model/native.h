@@ -146,9 +146,10 @@ void native_source_free(native_source *s);
 /* Number of values of a frame from the head: log-magnitude and phase of the filter, log-magnitude and phase of the rest
  * [bins each], pitch logits, voicing. */
 size_t native_source_width(size_t bins);
+size_t native_source_workspace(const native_source *s); /* bytes for each of the two functions below */
 /* The pulse train [(frames - 1) * hop + n_fft] of the pitch in parts [frames][width]. */
-void native_source_pulses(const native_source *s, const float *parts, size_t frames, float *wave);
-size_t native_source_workspace(const native_source *s); /* bytes for native_source_frame */
+void native_source_pulses(const native_source *s, const kernels *k, const float *parts, size_t frames, float *workspace,
+                          float *wave);
 /* One frame's spectrum [bins] from its parts [width] and the whole pulse train. */
 void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts,
                          const float *wave, float *workspace, float *real, float *imag);

@@ -173,8 +173,10 @@ static void load_vocos(loader *in) {
     m->vocos_final_gain = take(in, "backbone.final_layer_norm.weight", dim, 0, 0);
     m->vocos_final_offset = take(in, "backbone.final_layer_norm.bias", dim, 0, 0);
     const size_t bins = ishow_spectrum_bins(&m->info);
-    linear(in, &m->head, native_exact(m), "head.out", m->source_filter ? native_source_width(bins) : 2 * bins,
-           dim); /* in double: phases need the precision */
+    if (m->source_filter) /* its phases, up to a turn, need no more precision than its blocks give them */
+        linear(in, &m->head, m->vocoder, "head.out", native_source_width(bins), dim);
+    else
+        linear(in, &m->head, native_exact(m), "head.out", 2 * bins, dim); /* phases of any size need the precision */
     if (m->source_filter &&
         !(m->source = native_source_create((size_t)m->info.spectrum_fft, (size_t)m->info.spectrum_hop,
                                            m->info.sample_rate, thread_pool_threads(m->pool))) &&

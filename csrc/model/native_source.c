@@ -67,15 +67,36 @@ static double pitch_of(const float *logits, float voicing) {
     return F0_LOW * pow(F0_HIGH / F0_LOW, mean / sum / (F0_BINS - 1));
 }
 
-/* Sum of the cosines of all harmonics of hz at phase `cycles` in [0, 1). */
-static float pulse(double cycles, double hz) {
-    const double harmonics = floor(TOP_HARMONIC / fmax(hz, F0_LOW)), t = 2 * M_PI * cycles;
-    const float half = sinf((float)(t / 2));
-    if (fabsf(half) < 1e-3f) return (float)harmonics;
-    return sinf((float)fmod((harmonics + 0.5) * t, 2 * M_PI)) / (2 * half) - 0.5f;
+/* The pulses of one hop of samples, from *cycles of the phase on, which is advanced; the pitch changes from left to
+ * right, in Hz, 0: unvoiced. A pulse is the sum of the cosines of all its harmonics, sin((H + 1/2) t) / (2 sin(t / 2))
+ * - 1/2. workspace: [5 * hop]. */
+static void pulses_of_hop(const native_source *s, const kernels *k, double left, double right, double *cycles,
+                          float *workspace, float *out) {
+    const size_t hop = s->hop;
+    const int glides = left > 0 && right > 0;
+    const double share = 1 / (double)hop;
+    float *narrow = workspace, *wide = narrow + hop, *low = wide + hop, *high = low + hop, *unused = high + hop;
+    double at = *cycles;
+    for (size_t i = 0; i < hop; i++) {
+        const double hz = glides ? left + (right - left) * ((double)i * share) : 2 * i < hop ? left : right;
+        const double harmonics = (double)(int)(TOP_HARMONIC / fmax(hz, F0_LOW));
+        at += hz / s->sample_rate;
+        if (at >= 1) at -= 1;                          /* a pitch is far below the sample rate */
+        const double nearest = at > 0.5 ? at - 1 : at; /* both sines change their sign, and small ones are exact */
+        const double turns = (harmonics + 0.5) * nearest;
+        narrow[i] = (float)(M_PI * nearest);
+        wide[i] = (float)(2 * M_PI * (turns - (double)(int)turns));
+        out[i] = hz > 0 ? (float)harmonics : 0;
+    }
+    *cycles = at;
+    k->spectrum(s->zeros, narrow, MAX_MAGNITUDE, unused, low, hop);
+    k->spectrum(s->zeros, wide, MAX_MAGNITUDE, unused, high, hop);
+    for (size_t i = 0; i < hop; i++) /* the limit of a pulse at its centre is H */
+        if (out[i] > 0 && fabsf(low[i]) >= 1e-3f) out[i] = high[i] / (2 * low[i]) - 0.5f;
 }
 
-void native_source_pulses(const native_source *s, const float *parts, size_t frames, float *wave) {
+void native_source_pulses(const native_source *s, const kernels *k, const float *parts, size_t frames, float *workspace,
+                          float *wave) {
     const size_t width = native_source_width(s->bins), pad = s->n_fft / 2, last = (frames - 1) * s->hop;
     double cycles = 0, left = pitch_of(parts + 4 * s->bins, parts[width - 1]);
     memset(wave, 0, pad * sizeof *wave);
@@ -83,19 +104,14 @@ void native_source_pulses(const native_source *s, const float *parts, size_t fra
     for (size_t f = 0; f + 1 < frames; f++) {
         const float *next = parts + (f + 1) * width;
         const double right = pitch_of(next + 4 * s->bins, next[width - 1]);
-        for (size_t i = 0; i < s->hop; i++) {
-            const double weight = (double)i / (double)s->hop;
-            const double hz = left > 0 && right > 0 ? left + (right - left) * weight : weight < 0.5 ? left : right;
-            cycles += hz / s->sample_rate;
-            cycles -= floor(cycles);
-            wave[pad + f * s->hop + i] = hz > 0 ? pulse(cycles, hz) : 0;
-        }
+        pulses_of_hop(s, k, left, right, &cycles, workspace, wave + pad + f * s->hop);
         left = right;
     }
 }
 
 size_t native_source_workspace(const native_source *s) {
-    return (s->n_fft + 2 * (s->bins + 1) + 3 * s->bins) * sizeof(float);
+    const size_t frame = s->n_fft + 2 * (s->bins + 1) + 3 * s->bins, hop = 5 * s->hop;
+    return (frame > hop ? frame : hop) * sizeof(float);
 }
 
 void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts,

@@ -139,7 +139,7 @@ ishow_status native_vocode(void *self, const float *mel, size_t mel_frames, floa
     }
     if (m->source) {
         thread_pool_run(m->pool, tasks, task_parts, &v);
-        native_source_pulses(m->source, v.parts, frames, v.wave);
+        native_source_pulses(m->source, m->k, v.parts, frames, m->workspaces[0].data, v.wave);
         thread_pool_run(m->pool, tasks, task_filter, &v);
         return ISHOW_OK;
     }
