@@ -45,8 +45,8 @@ ISHOW_API ishow_status ishow_audio_decode(const void *bytes, size_t n_bytes, con
 
 /* The same in a child process with limited time, memory and system calls, for untrusted input. EFORMAT also when the
  * decoder crashes; EAGAIN: the process could not be created, or did not end in time. */
-ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
-                                      ishow_pcm *out, ishow_error *error);
+ishow_status ishow_audio_decode_isolated(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
+                                         ishow_pcm *out, ishow_error *error);
 
 /* The same for a file. EIO with the path and reason when it cannot be read. */
 ishow_status ishow_audio_decode_file(const char *path, const ishow_decode_limits *limits, ishow_pcm *out,

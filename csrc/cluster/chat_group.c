@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "cluster/labels.h"
-#include "cluster/rooms.h"
+#include "cluster/shared_chats.h"
 
 static const double TURN_SECONDS = 0.1;
 static const double ANSWER_SECONDS = 10;
@@ -19,20 +19,20 @@ static const double UNLED_SECONDS = 3;   /* for which a request waits for a lead
 size_t ishow_chat_group_leads(chat_group *g) {
     size_t n = 0;
     pthread_mutex_lock(&g->lock);
-    for (const room *r = g->rooms; r < g->rooms + g->n_rooms; r++) n += (size_t)r->leads;
+    for (const shared_chat *c = g->chats; c < g->chats + g->n_chats; c++) n += (size_t)c->leads;
     pthread_mutex_unlock(&g->lock);
     return n;
 }
 
 void ishow_chat_group_leader_name(chat_group *g, size_t chat, char out[65]) {
     pthread_mutex_lock(&g->lock);
-    strcpy(out, g->rooms[chat].leader_name);
+    strcpy(out, g->chats[chat].leader_name);
     pthread_mutex_unlock(&g->lock);
 }
 
 void ishow_chat_group_listen(chat_group *g, size_t chat) {
     pthread_mutex_lock(&g->lock);
-    g->rooms[chat].wanted = g->wakes = 1;
+    g->chats[chat].wanted = g->wakes = 1;
     pthread_cond_signal(&g->changed);
     pthread_mutex_unlock(&g->lock);
 }
@@ -87,8 +87,8 @@ static void serve(chat_group *g, const json_t *head, const unsigned char *bytes,
     r->missing = 2; /* the answer of the chat, and whether the message is durable */
     snprintf(r->to, sizeof r->to, "%s", wire_text(head, "from"));
     r->number = wire_whole(head, "number");
-    room *of = group_room(g, head);
-    if (!of || !room_leads(of)) {
+    shared_chat *of = group_chat(g, head);
+    if (!of || !shared_chat_leads(of)) {
         r->moved = 1;
         ishow_fault_set(&f, 503, "unavailable", "", "Another gateway leads the chat now.");
     } else
@@ -115,23 +115,24 @@ static void take_answer(chat_group *g, const json_t *head, const unsigned char *
 }
 
 /* With the lock. Asks the leader and waits for its answer, or until another gateway leads; status 0: no answer. */
-static void ask_once(room *r, question *q, const char *verb, const char *body, size_t n, const struct timespec *until) {
-    chat_group *g = r->group;
+static void ask_once(shared_chat *c, question *q, const char *verb, const char *body, size_t n,
+                     const struct timespec *until) {
+    chat_group *g = c->group;
     char subject[WIRE_SUBJECT], asked[WIRE_ID + 1];
-    strcpy(asked, r->leader);
+    strcpy(asked, c->leader);
     q->number = ++g->numbers;
     q->status = q->moved = 0;
     q->next = g->questions;
     g->questions = q;
-    wire_subject(subject, r->leader);
-    json_t *head = json_pack("{s:s, s:s, s:s}", "type", "chat", "from", g->id, "chat", r->name);
+    wire_subject(subject, c->leader);
+    json_t *head = json_pack("{s:s, s:s, s:s}", "type", "chat", "from", g->id, "chat", c->name);
     json_add(&head, "number", wire_u64(q->number));
     json_add(&head, "verb", json_string(verb));
     group_post(g, subject, head, body, n);
-    while (!q->status && !g->stopping && !strcmp(asked, r->leader) &&
+    while (!q->status && !g->stopping && !strcmp(asked, c->leader) &&
            !pthread_cond_timedwait(&g->answered, &g->lock, until))
         continue;
-    q->moved |= !q->status && strcmp(asked, r->leader);
+    q->moved |= !q->status && strcmp(asked, c->leader);
     question **at = &g->questions;
     while (*at != q) at = &(*at)->next;
     *at = q->next;
@@ -139,8 +140,8 @@ static void ask_once(room *r, question *q, const char *verb, const char *body, s
 
 /* chat_leader's ask; the leader's side is serve. While a chat moves to another gateway, that one is asked next. */
 static int ask(void *self, const char *verb, const char *body, size_t n, ishow_buffer *out, fault *f) {
-    room *r = self;
-    chat_group *g = r->group;
+    shared_chat *c = self;
+    chat_group *g = c->group;
     struct timespec until, unled;
     const double end = ishow_now() + ANSWER_SECONDS;
     question q = {.out = out};
@@ -149,9 +150,9 @@ static int ask(void *self, const char *verb, const char *body, size_t n, ishow_b
     ishow_deadline(UNLED_SECONDS, &unled);
     pthread_mutex_lock(&g->lock);
     for (;;) {
-        while (!r->leader[0] && !g->stopping && !pthread_cond_timedwait(&g->answered, &g->lock, &unled)) continue;
-        known = r->leader[0] && !g->stopping;
-        if (known) ask_once(r, &q, verb, body, n, &until);
+        while (!c->leader[0] && !g->stopping && !pthread_cond_timedwait(&g->answered, &g->lock, &unled)) continue;
+        known = c->leader[0] && !g->stopping;
+        if (known) ask_once(c, &q, verb, body, n, &until);
         if (!q.moved || g->stopping) break;
         struct timespec moved;
         ishow_deadline(MOVED_SECONDS, &moved);
@@ -173,11 +174,11 @@ static void handle(chat_group *g, const wire_event *e) {
     json_t *head = wire_read(e->data, e->n, &bytes, &n);
     const char *type = wire_text(head, "type");
     if (!strcmp(type, "event"))
-        hearing_take(g, head, bytes, n);
+        chat_events_take(g, head, bytes, n);
     else if (!strcmp(type, "join"))
-        hearing_answer(g, head);
+        chat_events_answer(g, head);
     else if (!strcmp(type, "leads"))
-        leases_hear(g, head);
+        leases_take_beat(g, head);
     else if (!strcmp(type, "chat"))
         serve(g, head, bytes, n);
     else if (!strcmp(type, "chatted"))
@@ -199,14 +200,14 @@ static void *group_main(void *self) {
         wire_event *events = wire_take(&g->events);
         stopping = g->stopping;
         pthread_mutex_unlock(&g->lock);
-        hearing_look(g, woken); /* subscribes before a request is sent whose events are to be received */
+        chat_events_check(g, woken); /* subscribes before a request is sent whose events are to be received */
         group_send(g);
         for (wire_event *e = events, *next; e; e = next) {
             next = e->next;
             handle(g, e);
             free(e);
         }
-        if (!stopping) leases_look(g);
+        if (!stopping) leases_check(g);
     }
     if (g->bucket) leases_give_back(g);
     group_send(g);
@@ -215,28 +216,28 @@ static void *group_main(void *self) {
 
 /* ---- open, run, free ---- */
 
-static void room_open(room *r, chat_group *g, const char *name) {
+static void shared_chat_init(shared_chat *c, chat_group *g, const char *name) {
     const int main = !strcmp(name, WIRE_CHAT_MAIN);
-    *r = (room){.group = g, .table = {.self = r, .ask = ask}, .seen = ishow_now()};
-    snprintf(r->name, sizeof r->name, "%s", name);
-    snprintf(r->subject, sizeof r->subject, main ? WIRE_CHAT : WIRE_CHAT ".%s", r->name);
-    snprintf(r->lease_key, sizeof r->lease_key, main ? "chat-leader" : "chat-leader.%s", r->name);
-    snprintf(r->sources_key, sizeof r->sources_key, "chat-sources.%s", r->name);
+    *c = (shared_chat){.group = g, .table = {.self = c, .ask = ask}, .seen = ishow_now()};
+    snprintf(c->name, sizeof c->name, "%s", name);
+    snprintf(c->subject, sizeof c->subject, main ? WIRE_CHAT : WIRE_CHAT ".%s", c->name);
+    snprintf(c->lease_key, sizeof c->lease_key, main ? "chat-leader" : "chat-leader.%s", c->name);
+    snprintf(c->sources_key, sizeof c->sources_key, "chat-sources.%s", c->name);
 }
 
 ishow_status ishow_chat_group_open(chat_group **out, const ishow_cluster_options *options, ishow_error *error) {
     char client[128], subject[WIRE_SUBJECT];
     *out = NULL;
     chat_group *g = calloc(1, sizeof *g);
-    if (!g || !(g->name = labels_name(options)) || !(g->rooms = calloc(options->n_chats, sizeof *g->rooms))) {
+    if (!g || !(g->name = labels_name(options)) || !(g->chats = calloc(options->n_chats, sizeof *g->chats))) {
         if (g) free(g->name);
         free(g);
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a shared chat");
     }
-    g->n_rooms = options->n_chats;
+    g->n_chats = options->n_chats;
     g->names = HASH_START;
-    for (size_t i = 0; i < g->n_rooms; i++) {
-        room_open(&g->rooms[i], g, options->chats[i]);
+    for (size_t i = 0; i < g->n_chats; i++) {
+        shared_chat_init(&g->chats[i], g, options->chats[i]);
         g->names = hash_more(g->names, options->chats[i], strlen(options->chats[i]) + 1);
     }
     pthread_mutex_init(&g->lock, NULL);
@@ -255,11 +256,11 @@ ishow_status ishow_chat_group_open(chat_group **out, const ishow_cluster_options
     return status;
 }
 
-const chat_leader *ishow_chat_group_leader(chat_group *g, size_t chat) { return &g->rooms[chat].table; }
+const chat_leader *ishow_chat_group_leader(chat_group *g, size_t chat) { return &g->chats[chat].table; }
 
 void ishow_chat_group_join(chat_group *g, size_t chat, chat_service *service) {
-    g->rooms[chat].service = service;
-    ishow_chat_on_publish(ishow_chat_service_chat(service), hearing_publish, &g->rooms[chat]);
+    g->chats[chat].service = service;
+    ishow_chat_on_publish(ishow_chat_service_chat(service), chat_events_publish, &g->chats[chat]);
 }
 
 ishow_status ishow_chat_group_run(chat_group *g, ishow_error *error) {
@@ -287,9 +288,9 @@ void ishow_chat_group_free(chat_group *g) {
     bus_close(g->bus);
     wire_drop(&g->events);
     wire_drop(&g->outbox);
-    for (size_t i = 0; i < g->n_rooms; i++) free(g->rooms[i].sources);
-    free(g->rooms);
-    free(g->fellows);
+    for (size_t i = 0; i < g->n_chats; i++) free(g->chats[i].sources);
+    free(g->chats);
+    free(g->others);
     free(g->name);
     pthread_cond_destroy(&g->changed);
     pthread_cond_destroy(&g->answered);

@@ -184,7 +184,7 @@ static int wait_again(chat_journal *j) {
 
 static void *journal_main(void *self) {
     chat_journal *j = self;
-    int told = 0;
+    int warned = 0;
     pthread_mutex_lock(&j->lock);
     while (!j->closing || j->first) {
         note *n = j->first;
@@ -198,8 +198,8 @@ static void *journal_main(void *self) {
         ishow_status status = !over && j->leads(j->self) ? write_note(j, n, &error) : ISHOW_EBUSY;
         /* A write that took long may have come after the next leader has read the journal. */
         if (!status && n->kind == NOTE_SYNC && !j->leads(j->self)) status = ISHOW_EBUSY;
-        if (status && !told && error.message[0]) ishow_log(ISHOW_LOG_WARN, "cluster", "%s", error.message);
-        told = status != ISHOW_OK;
+        if (status && !warned && error.message[0]) ishow_log(ISHOW_LOG_WARN, "cluster", "%s", error.message);
+        warned = status != ISHOW_OK;
         pthread_mutex_lock(&j->lock);
         if (status && wait_again(j)) continue;
         j->first = n->next;

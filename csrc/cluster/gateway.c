@@ -26,7 +26,7 @@ static void handle(gateway *g, const wire_event *e) {
     else if (!strcmp(type, "answer"))
         sharing_answer(g, head);
     else if (!strcmp(type, "gateway"))
-        neighbours_hear(g, head, ishow_now());
+        gateways_take_beat(g, head, ishow_now());
     else if (!strcmp(type, "leave")) {
         ishow_log(ISHOW_LOG_INFO, "cluster", "asked to leave");
         if (g->leave) g->leave(g->leave_self);
@@ -61,11 +61,11 @@ static void *gateway_main(void *self) {
         }
         const double now = ishow_now();
         dispatch_sweep(g, now);
-        neighbours_forget(g, now);
-        if (now - g->told_at >= WIRE_BEAT) neighbours_tell(g, now, g->stopping ? "leaving" : "ready");
+        gateways_forget_silent(g, now);
+        if (now - g->beat_at >= WIRE_BEAT) gateways_send_beat(g, now, g->stopping ? "leaving" : "ready");
         send_outbox(g);
     }
-    neighbours_tell(g, ishow_now(), "gone");
+    gateways_send_beat(g, ishow_now(), "gone");
     send_outbox(g);
     pthread_mutex_unlock(&g->lock);
     return NULL;
@@ -261,7 +261,7 @@ void ishow_gateway_status(ishow_engine *engine, const char *chats, ishow_buffer 
     json_add(&all, "model", json_string(g->directory.known ? g->directory.model.name : ""));
     json_add(&all, "utterances", wire_u64(g->n_living));
     json_add(&all, "workers", workers);
-    json_add(&all, "gateways", neighbours_list(g, now));
+    json_add(&all, "gateways", gateways_list(g, now));
     json_add(&all, "chats", json_loads(chats, 0, NULL));
     pthread_mutex_unlock(&g->lock);
     char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
@@ -282,7 +282,7 @@ ishow_status ishow_gateway_drain(ishow_engine *engine, const char *worker, ishow
             gateway_post(g, p->id, json_pack("{s:s}", "type", "leave"), NULL, 0);
             n++;
         }
-    n += neighbours_send_away(g, worker);
+    n += gateways_send_away(g, worker);
     g->dirty = 1;
     pthread_cond_signal(&g->changed);
     pthread_mutex_unlock(&g->lock);

@@ -92,16 +92,16 @@ struct gateway {
     pthread_t sharer;
     int shares; /* the thread runs */
     pthread_cond_t shared_changed;
-    json_t *shared;          /* id: entry of a voice */
-    uint64_t lexicon;        /* revision of the pronunciations */
-    json_t *pending, *told;  /* changes of voices and of pronunciations that are not written yet */
-    uint64_t asked, written; /* numbers of changes */
-    ishow_error share_error; /* of the last exchange with the bucket */
-    json_t *obsolete;        /* used by the thread only: replaced versions, each with its time and number of samples */
+    json_t *shared;                   /* id: entry of a voice */
+    uint64_t lexicon;                 /* revision of the pronunciations */
+    json_t *new_voices, *new_lexicon; /* changes of voices and of pronunciations that are not written yet */
+    uint64_t asked, written;          /* numbers of changes */
+    ishow_error share_error;          /* of the last exchange with the bucket */
+    json_t *obsolete; /* used by the thread only: replaced versions, each with its time and number of samples */
     question *questions;
     uint64_t n_questions;
-    json_t *gateways; /* by id: the last message and its time (neighbours.c) */
-    double told_at;   /* time of the last message to them */
+    json_t *gateways; /* by id: the last message and its time (other_gateways.c) */
+    double beat_at;   /* time of the last message to them */
     void (*leave)(void *self);
     void *leave_self;
 };
@@ -111,13 +111,13 @@ void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, s
 void gateway_publish(gateway *g, const char *subject, json_t *head, const void *bytes, size_t n); /* likewise */
 void gateway_release(gateway *g);
 
-/* neighbours.c: the other gateways, with the lock */
-void neighbours_tell(gateway *g, double now, const char *state); /* "ready", "leaving", "gone" */
-void neighbours_hear(gateway *g, const json_t *beat, double now);
-void neighbours_forget(gateway *g, double now);
-json_t *neighbours_list(const gateway *g, double now);
-size_t neighbours_send_away(gateway *g,
-                            const char *name); /* asks those with this name or id to leave; returns their number */
+/* other_gateways.c: the other gateways, with the lock */
+void gateways_send_beat(gateway *g, double now, const char *state); /* "ready", "leaving", "gone" */
+void gateways_take_beat(gateway *g, const json_t *beat, double now);
+void gateways_forget_silent(gateway *g, double now);
+json_t *gateways_list(const gateway *g, double now);
+/* Asks the gateways with this name or id to leave; returns their number. */
+size_t gateways_send_away(gateway *g, const char *name);
 
 /* call.c: the functions of an utterance. The lock is held where nothing else is said. */
 ishow_status call_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,

@@ -75,20 +75,20 @@ int loader_has(loader *l, const json_t *voice, uint64_t lexicon) {
 
 static ishow_status load_lexicon(loader *l, ishow_error *error) {
     uint64_t revision;
-    json_t *all = shared_read(l->bucket, SHARED_LEXICON, &revision, error), *told = json_array(), *entries;
+    json_t *all = shared_read(l->bucket, SHARED_LEXICON, &revision, error), *merged = json_array(), *entries;
     const char *by;
     char *answer = NULL;
     if (!all) {
-        json_decref(told);
+        json_decref(merged);
         return error->status;
     }
-    json_object_foreach(all, by, entries) json_array_extend(told, entries);
-    char *text = json_dumps(told, JSON_COMPACT);
+    json_object_foreach(all, by, entries) json_array_extend(merged, entries);
+    char *text = json_dumps(merged, JSON_COMPACT);
     const ishow_status status = text ? ishow_engine_ask_frontend(l->engine, "tell", text, &answer, error)
                                      : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for the pronunciations");
     free(answer);
     free(text);
-    json_decref(told);
+    json_decref(merged);
     json_decref(all);
     if (status) return status;
     pthread_mutex_lock(&l->lock);

@@ -98,8 +98,8 @@ static void synchronise(gateway *g, json_t *voices, json_t *lexicon, uint64_t ti
         g->lexicon = of_lexicon;
     } else {
         if (error.status != ISHOW_EINVAL) { /* tried again next time; changes that have arrived meanwhile are newer */
-            json_object_update_missing(g->pending, voices);
-            json_object_update_missing(g->told, lexicon);
+            json_object_update_missing(g->new_voices, voices);
+            json_object_update_missing(g->new_lexicon, lexicon);
         }
         if (!g->share_error.status && (json_object_size(voices) || json_object_size(lexicon)))
             ishow_log(ISHOW_LOG_WARN, "cluster", "a change has not reached other machines yet: %s", error.message);
@@ -118,10 +118,10 @@ static void *sharing_main(void *self) {
     pthread_mutex_lock(&g->lock);
     while (!g->stopping) {
         if (bus_connected(g->bus)) {
-            json_t *voices = g->pending, *lexicon = g->told;
+            json_t *voices = g->new_voices, *lexicon = g->new_lexicon;
             const uint64_t ticket = g->asked;
-            g->pending = json_object();
-            g->told = json_object();
+            g->new_voices = json_object();
+            g->new_lexicon = json_object();
             pthread_mutex_unlock(&g->lock);
             synchronise(g, voices, lexicon, ticket);
             json_decref(voices);
@@ -153,10 +153,10 @@ ishow_status sharing_open(gateway *g, ishow_error *error) {
     pthread_mutex_init(&g->bucket_lock, NULL);
     ishow_condition_init(&g->shared_changed);
     g->shared = json_object();
-    g->pending = json_object();
-    g->told = json_object();
+    g->new_voices = json_object();
+    g->new_lexicon = json_object();
     g->obsolete = json_object();
-    if (!g->shared || !g->pending || !g->told || !g->obsolete)
+    if (!g->shared || !g->new_voices || !g->new_lexicon || !g->obsolete)
         return ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for a gateway.");
     if (pthread_create(&g->sharer, NULL, sharing_main, g))
         return ishow_fail(error, ISHOW_EINTERNAL, "", "The gateway's thread could not be started.");
@@ -174,10 +174,10 @@ void sharing_close(gateway *g) {
     }
     bucket_close(g->bucket);
     json_decref(g->shared);
-    json_decref(g->pending);
-    json_decref(g->told);
+    json_decref(g->new_voices);
+    json_decref(g->new_lexicon);
     json_decref(g->obsolete);
-    if (g->told) {
+    if (g->new_lexicon) {
         pthread_cond_destroy(&g->shared_changed);
         pthread_mutex_destroy(&g->bucket_lock);
     }
@@ -282,7 +282,7 @@ void sharing_install(ishow_engine *engine, ishow_prepared_voice *prepared) {
     gateway *g = of(engine);
     new_voice *v = (new_voice *)(void *)prepared;
     pthread_mutex_lock(&g->lock);
-    json_object_set(g->pending, wire_text(v->entry, "id"), v->entry);
+    json_object_set(g->new_voices, wire_text(v->entry, "id"), v->entry);
     wait_written(g, NULL); /* a failure is logged, and the write is repeated */
     pthread_mutex_unlock(&g->lock);
     sharing_discard(prepared);
@@ -294,7 +294,7 @@ ishow_status sharing_remove(ishow_engine *engine, const char *id, ishow_error *e
     const json_t *entry = json_object_get(g->shared, id);
     const int own = entry && !strcmp(wire_text(entry, "by"), g->name);
     if (own) {
-        json_object_set_new(g->pending, id, json_null());
+        json_object_set_new(g->new_voices, id, json_null());
         wait_written(g, NULL);
     }
     pthread_mutex_unlock(&g->lock);
@@ -352,7 +352,7 @@ static ishow_status tell(gateway *g, const char *json, char **out, ishow_error *
     ishow_error why = {0};
     const size_t n = json_array_size(entries);
     pthread_mutex_lock(&g->lock);
-    json_object_set_new(g->told, g->name, n ? entries : json_null());
+    json_object_set_new(g->new_lexicon, g->name, n ? entries : json_null());
     if (!n) json_decref(entries);
     ishow_status status = wait_written(g, &why);
     pthread_mutex_unlock(&g->lock);

@@ -149,7 +149,7 @@ static int is_id(const char *text, size_t most) {
 }
 
 /* A broadcast is over: ends the source, or looks for the next broadcast of its channel. */
-static void broadcast_over(ishow_chat_source *s) {
+static void broadcast_ended(ishow_chat_source *s) {
     youtube_session *y = s->session;
     if (y->place == YOUTUBE_VIDEO) {
         source_end(s, ISHOW_CHAT_STATE_ENDED, "The broadcast is over.");
@@ -260,7 +260,7 @@ static int take_page(ishow_chat_source *s, const json_t *json) {
     y->poll_seconds = ishow_youtube_pace(fmax(asked, s->options.poll_seconds_min), s->quota_used,
                                          s->options.quota_units, COST_PAGE, y->reset_at - ishow_now());
     if (ended || !waits_offline(s, json_string_length(json_object_get(json, "offlineAt")) > 0)) {
-        broadcast_over(s);
+        broadcast_ended(s);
         return 0;
     }
     if (s->state == ISHOW_CHAT_STATE_CONNECTING) {
@@ -379,7 +379,7 @@ static void take_refusal(ishow_chat_source *s, long status, const json_t *json) 
     int passes = status >= 500 || status == 429 || status == 408;
     for (size_t i = 0; i < 4; i++) passes |= !strcmp(reason, passing[i]);
     if (!strcmp(reason, "liveChatEnded"))
-        broadcast_over(s);
+        broadcast_ended(s);
     else if (passes)
         source_lost(s, "HTTP %ld %s", status, reason);
     else if (!strcmp(reason, "pageTokenInvalid") || !strcmp(reason, "invalidPageToken")) {

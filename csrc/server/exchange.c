@@ -33,7 +33,7 @@ void server_wake(void *server) {
 void server_call(ishow_server *s, void (*fn)(void *self), void *self) {
     loop_call call = {.fn = fn, .self = self, .ended = PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&s->call_lock);
-    if (s->loop_over) {
+    if (s->loop_ended) {
         fn(self);
     } else {
         call.next = s->calls;
@@ -55,7 +55,7 @@ void server_run_calls(ishow_server *s, int last) {
         call = next;
     }
     s->calls = NULL;
-    if (last) s->loop_over = 1;
+    if (last) s->loop_ended = 1;
     pthread_mutex_unlock(&s->call_lock);
 }
 

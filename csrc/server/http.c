@@ -3,7 +3,7 @@
  *
  * Life of an exchange: created when the request line is read (on_uri); its head is checked; its body is collected (or
  * read and dropped, so that a refused client sees the answer); it is answered at once or suspended until the encoder
- * thread has output; freed in exchange_over. */
+ * thread has output; freed in exchange_ended. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,13 +57,13 @@ static int upload_starts(exchange *x) {
     return 1;
 }
 
-static void upload_over(exchange *x) {
+static void upload_ended(exchange *x) {
     if (x->uploads) x->server->uploads--;
     x->uploads = 0;
 }
 
 /* Ends an exchange and frees it; cut: it was not answered completely. */
-static void exchange_over(exchange *x, int cut) {
+static void exchange_ended(exchange *x, int cut) {
     ishow_server *s = x->server;
     exchange_leave(x);
     if (x->wait) x->wait->release(x);
@@ -75,7 +75,7 @@ static void exchange_over(exchange *x, int cut) {
         x->peer->exchange = NULL;
         x->peer->since = ishow_now();
     }
-    upload_over(x);
+    upload_ended(x);
     ws_free(x->socket);
     ishow_buffer_free(&x->body);
     s->exchanges--;
@@ -89,14 +89,14 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     (void)self;
     (void)connection;
     *context = NULL;
-    if (x) exchange_over(x, why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->taken_over);
+    if (x) exchange_ended(x, why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->taken_over);
 }
 
 /* libmicrohttpd does not complete a request whose address has more arguments than its memory holds. */
 static void on_connection(void *self, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode what) {
     const peer *p = *context;
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED && p && p->exchange) exchange_over(p->exchange, 1);
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED && p && p->exchange) exchange_ended(p->exchange, 1);
     peer_changed(self, connection, context, what);
 }
 
@@ -176,7 +176,7 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
             *n_data = 0;
             return x->received > SWALLOW_MAX || x->body.failed ? MHD_NO : MHD_YES;
         }
-        upload_over(x);
+        upload_ended(x);
         if (x->lines && x->phase == PHASE_BODY) return written_end(x);
         return x->fault.status ? respond_fault(x) : x->route->answer(x);
     case PHASE_WAIT: return x->gone ? MHD_NO : x->wait->resume(x);

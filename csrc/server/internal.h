@@ -211,7 +211,7 @@ struct ishow_server {
     _Atomic double drain_seconds;
     pthread_mutex_t call_lock;
     loop_call *calls; /* this and the next: under call_lock */
-    int loop_over;
+    int loop_ended;
     pthread_t thread;
     int thread_runs;
     time_t created;

@@ -327,7 +327,7 @@ static int commit(voice_registry *r, ishow_engine *engine, registry_entry *e, is
 static int hear(const ishow_buffer *clip, const char *text, ishow_pcm *pcm, fault *f) {
     const ishow_decode_limits limits = ishow_decode_limits_reference();
     ishow_error error = {0};
-    ishow_status status = ishow_audio_decode_apart(clip->data, clip->n, &limits, pcm, &error);
+    ishow_status status = ishow_audio_decode_isolated(clip->data, clip->n, &limits, pcm, &error);
     if (!status && text) status = ishow_check_reference(pcm, text, &error);
     return status ? refuse(f, &error) : 1;
 }

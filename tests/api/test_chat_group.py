@@ -218,7 +218,7 @@ def test_a_lease_is_kept_unless_another_gateway_has_written_it(own: bool) -> Non
             pass
         lease = {"id": beat()["id"] if own else "0123456789abcdef", "name": "a"}
         client.publish("$KV.ishowtts.chat-leader", json.dumps(lease).encode())
-        lost = "leads the chat main no longer"
+        lost = "no longer leads the chat main"
         if own:
             for _ in range(5):  # it has renewed the lease meanwhile
                 assert beat()["leads"]

@@ -345,29 +345,30 @@ static void test_decoding_apart(void **state) {
     static const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_16, SF_FORMAT_FLAC | SF_FORMAT_PCM_16,
                                   SF_FORMAT_OGG | SF_FORMAT_VORBIS, SF_FORMAT_OGG | SF_FORMAT_OPUS,
                                   SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III};
-    ishow_pcm here, apart;
+    ishow_pcm here, isolated;
     ishow_error error = {0}, other = {0};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         bytes b = make(formats[i], RATE, 2, 2 * RATE);
         assert_int_equal(ishow_audio_decode(b.data, (size_t)b.size, &limits, &here, &error), ISHOW_OK);
-        if (ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &apart, &error)) fail_msg("%s", error.message);
-        assert_int_equal(apart.length, here.length);
-        assert_int_equal(apart.sample_rate, here.sample_rate);
-        assert_memory_equal(apart.samples, here.samples, here.length * sizeof *here.samples);
+        if (ishow_audio_decode_isolated(b.data, (size_t)b.size, &limits, &isolated, &error))
+            fail_msg("%s", error.message);
+        assert_int_equal(isolated.length, here.length);
+        assert_int_equal(isolated.sample_rate, here.sample_rate);
+        assert_memory_equal(isolated.samples, here.samples, here.length * sizeof *here.samples);
         ishow_pcm_free(&here);
-        ishow_pcm_free(&apart);
+        ishow_pcm_free(&isolated);
         memset(b.data + b.size / 8, 0xA5, 64);
         const ishow_status status = ishow_audio_decode(b.data, (size_t)b.size, &limits, &here, &error);
-        assert_int_equal(ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &apart, &other), status);
+        assert_int_equal(ishow_audio_decode_isolated(b.data, (size_t)b.size, &limits, &isolated, &other), status);
         if (status) assert_string_equal(other.message, error.message);
         ishow_pcm_free(&here);
-        ishow_pcm_free(&apart);
+        ishow_pcm_free(&isolated);
         free(b.data);
     }
     const void *nowhere = mmap(NULL, 1 << 16, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_int_equal(ishow_audio_decode_apart(nowhere, 1 << 16, &limits, &apart, &error), ISHOW_EFORMAT);
+    assert_int_equal(ishow_audio_decode_isolated(nowhere, 1 << 16, &limits, &isolated, &error), ISHOW_EFORMAT);
     assert_string_equal(error.field, "audio");
-    assert_null(apart.samples);
+    assert_null(isolated.samples);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no process is left */
 }
 
@@ -380,7 +381,7 @@ static void test_leaks_of_decoders_end_with_them(void **state) {
     memset(b.data + 0x80, 0xFF, 256); /* its headers: see __lsan_default_suppressions */
     size_t before = 0;
     for (int i = 0; i < 120; i++) {
-        assert_int_not_equal(ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &pcm, &error), ISHOW_OK);
+        assert_int_not_equal(ishow_audio_decode_isolated(b.data, (size_t)b.size, &limits, &pcm, &error), ISHOW_OK);
         if (i == 20) before = resident();
     }
     assert_true(resident() < before + (64 << 10));
@@ -418,24 +419,24 @@ static void test_a_child_that_hangs(void **state) {
     (void)state;
     const ishow_decode_limits limits = ishow_decode_limits_reference();
     bytes b = make(SF_FORMAT_WAV | SF_FORMAT_PCM_16, RATE, 1, 2 * RATE);
-    ishow_pcm here, apart;
+    ishow_pcm here, isolated;
     ishow_error error = {0};
     assert_int_equal(ishow_audio_decode(b.data, (size_t)b.size, &limits, &here, &error), ISHOW_OK);
     children = mmap(NULL, sizeof *children, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(children != MAP_FAILED && !sem_init(&children->never, 1, 0));
     children->hanging = 1; /* another one decodes */
-    if (ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &apart, &error)) fail_msg("%s", error.message);
+    if (ishow_audio_decode_isolated(b.data, (size_t)b.size, &limits, &isolated, &error)) fail_msg("%s", error.message);
     assert_int_equal(atomic_load(&children->started), 2);
     assert_in_range(children->seconds, 1, 60);
-    assert_int_equal(apart.length, here.length);
-    assert_memory_equal(apart.samples, here.samples, here.length * sizeof *here.samples);
-    ishow_pcm_free(&apart);
+    assert_int_equal(isolated.length, here.length);
+    assert_memory_equal(isolated.samples, here.samples, here.length * sizeof *here.samples);
+    ishow_pcm_free(&isolated);
     atomic_store(&children->started, 0);
     children->hanging = 9; /* none does, and it is not tried for ever */
-    assert_int_equal(ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &apart, &error), ISHOW_EAGAIN);
+    assert_int_equal(ishow_audio_decode_isolated(b.data, (size_t)b.size, &limits, &isolated, &error), ISHOW_EAGAIN);
     assert_int_equal(atomic_load(&children->started), 2);
     assert_string_equal(error.field, "audio");
-    assert_null(apart.samples);
+    assert_null(isolated.samples);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no process is left */
     munmap(children, sizeof *children);
     children = NULL;

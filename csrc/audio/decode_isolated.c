@@ -165,8 +165,8 @@ static ishow_status attempt(const void *bytes, size_t n, const ishow_decode_limi
     return take(both, capacity, limits, out, error);
 }
 
-ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
-                                      ishow_pcm *out, ishow_error *error) {
+ishow_status ishow_audio_decode_isolated(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
+                                         ishow_pcm *out, ishow_error *error) {
     const size_t capacity = (size_t)(limits->max_seconds * limits->max_sample_rate) + 1;
     const size_t size = sizeof(shared) + capacity * sizeof(float);
     ishow_status status = ISHOW_OK;

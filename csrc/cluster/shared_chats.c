@@ -1,5 +1,5 @@
-/* Helpers of a chat group; see rooms.h. */
-#include "cluster/rooms.h"
+/* Helpers of a chat group; see shared_chats.h. */
+#include "cluster/shared_chats.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,18 +15,18 @@ void group_post(chat_group *g, const char *subject, json_t *head, const void *by
     pthread_cond_signal(&g->changed);
 }
 
-int room_leads(room *r) {
-    pthread_mutex_lock(&r->group->lock);
-    const int leads = r->leads;
-    pthread_mutex_unlock(&r->group->lock);
+int shared_chat_leads(shared_chat *c) {
+    pthread_mutex_lock(&c->group->lock);
+    const int leads = c->leads;
+    pthread_mutex_unlock(&c->group->lock);
     return leads;
 }
 
-room *group_room(chat_group *g, const json_t *head) {
+shared_chat *group_chat(chat_group *g, const json_t *head) {
     const char *name = wire_text(head, "chat");
     if (!*name) name = WIRE_CHAT_MAIN; /* from a build with one chat */
-    for (room *r = g->rooms; r < g->rooms + g->n_rooms; r++)
-        if (!strcmp(r->name, name)) return r;
+    for (shared_chat *c = g->chats; c < g->chats + g->n_chats; c++)
+        if (!strcmp(c->name, name)) return c;
     return NULL;
 }
 

@@ -1,5 +1,5 @@
-/* The gateways of a cluster: each sends a beat to the others twice a second, so that it can be shown, and told to leave
- * by its name. Functions are called with the lock. */
+/* The gateways of a cluster. Each sends a beat to the others twice a second, so that every gateway can list all of them
+ * and can pass on the request that one of them leaves. Functions are called with the lock. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,18 +7,18 @@
 #include "base/json.h"
 #include "cluster/gateway.h"
 
-void neighbours_tell(gateway *g, double now, const char *state) {
+void gateways_send_beat(gateway *g, double now, const char *state) {
     json_t *beat = json_pack("{s:s, s:s, s:s}", "type", "gateway", "id", g->id, "name", g->name);
     json_add(&beat, "version", json_string(ishow_version()));
     json_add(&beat, "protocol", json_integer(WIRE_PROTOCOL));
     json_add(&beat, "oldest", json_integer(WIRE_OLDEST));
     json_add(&beat, "state", json_string(state));
     json_add(&beat, "utterances", wire_u64(g->n_living));
-    g->told_at = now;
+    g->beat_at = now;
     gateway_publish(g, WIRE_GATEWAYS, beat, NULL, 0);
 }
 
-void neighbours_hear(gateway *g, const json_t *beat, double now) {
+void gateways_take_beat(gateway *g, const json_t *beat, double now) {
     const char *id = wire_text(beat, "id"), *state = wire_text(beat, "state");
     if (strlen(id) != WIRE_ID) return;
     if (!strcmp(state, "gone")) {
@@ -33,7 +33,7 @@ void neighbours_hear(gateway *g, const json_t *beat, double now) {
 }
 
 /* Removes the silent ones. Silence does not count while NATS is not connected. */
-void neighbours_forget(gateway *g, double now) {
+void gateways_forget_silent(gateway *g, double now) {
     const char *id;
     json_t *one;
     void *next;
@@ -43,7 +43,7 @@ void neighbours_forget(gateway *g, double now) {
     }
 }
 
-json_t *neighbours_list(const gateway *g, double now) {
+json_t *gateways_list(const gateway *g, double now) {
     json_t *all = json_array(), *one;
     const char *id;
     json_object_foreach(g->gateways, id, one) {
@@ -54,7 +54,7 @@ json_t *neighbours_list(const gateway *g, double now) {
     return all;
 }
 
-size_t neighbours_send_away(gateway *g, const char *name) {
+size_t gateways_send_away(gateway *g, const char *name) {
     const char *id;
     json_t *one;
     size_t n = 0;
