@@ -96,7 +96,7 @@ class ChatViewer(Strict):
     """A viewer of a platform."""
 
     platform: str = Field(min_length=1, max_length=256, pattern="^[^:]+$")
-    user: str = Field(min_length=1, max_length=256, description="id, login or name, whatever its case")
+    user: str = Field(min_length=1, max_length=256, description="id, login or name, in upper or lower case")
 
 
 class ChatMutedViewer(BaseModel):
@@ -136,7 +136,7 @@ class ChatAccepted(BaseModel):
 
     id: str
     position: _Count = Field(description="messages before it")
-    eta: float = Field(description="seconds, about")
+    eta: float = Field(description="estimated seconds until it is read")
     merged: bool = Field(description="together with the same words of others")
     held: bool = Field(description="waits for a moderator's approval; position and eta are 0")
 
@@ -157,8 +157,8 @@ class ChatConnection(BaseModel):
     state: Connection
     text: str = Field(description="the state in words")
     seconds: float = Field(description="since this state began")
-    silent_seconds: float = Field(description="since the platform said anything; -1: never")
-    retry_seconds: float = Field(description="until the next try")
+    silent_seconds: float = Field(description="since the platform last sent anything; -1: never")
+    retry_seconds: float = Field(description="until the next attempt")
     connects: _Count
     losses: _Count
     messages: _Count
@@ -229,7 +229,7 @@ class ChatPlaying(ChatItem):
     sample_rate: int = Field(description="Hz")
     at: float = Field(description="seconds into the clip")
     duration: float = Field(description="seconds")
-    exact: bool = Field(description="false: still being made, `duration` is a guess")
+    exact: bool = Field(description="false: still being synthesised, `duration` is an estimate")
     replay: bool
 
 
@@ -262,7 +262,7 @@ class ChatQueue(BaseModel):
     held: list[ChatItem] = Field(description="for approval, oldest first", max_length=200)
     refused: list[ChatRefused] = Field(description="the last messages that were not read, oldest first", max_length=50)
     muted: list[ChatMutedViewer]
-    total: _Count = Field(description="that wait, without what is held")
+    total: _Count = Field(description="messages that wait, without those that wait for approval")
 
 
 class ChatCounts(BaseModel):
@@ -274,7 +274,7 @@ class ChatCounts(BaseModel):
     skipped: _Count
     waiting: _Count
     merged: _Count = Field(description="of these, read together with another")
-    recovered: _Count = Field(description="taken over from before the last start")
+    recovered: _Count = Field(description="messages that waited before the last start and were kept")
     replayed: _Count
     cut: _Count = Field(description="shortened")
     commands: _Count = Field(description="obeyed")

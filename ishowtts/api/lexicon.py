@@ -26,7 +26,9 @@ class NewPronunciation(Strict):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"word": "GIF", "said": "/dʒɪf/"}]})
 
     word: str = Field(
-        min_length=1, max_length=D["lexicon_word_chars"], description="whatever its case; only as whole words"
+        min_length=1,
+        max_length=D["lexicon_word_chars"],
+        description="in upper or lower case; applies to whole words only",
     )
     said: str = Field(
         min_length=1,
@@ -88,7 +90,7 @@ class Reading(BaseModel):
     """How a text is read, step by step; places are those in the text, in characters."""
 
     language: str
-    text: str = Field(description="what is said; phones that the user chose stand in braces")
+    text: str = Field(description="what is said; phones that the user chose are in braces")
     segments: list[Segment]
     tokens: list[Token]
     words: list[Word]

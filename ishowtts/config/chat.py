@@ -32,8 +32,12 @@ class ChatSourceConfig(Section):
     """A channel that is read aloud or, without `channel`, the defaults for channels that are joined over HTTP."""
 
     platform: Platform
-    chat: ChatName | None = Field(None, description="of a gateway: one of cluster.chats; left out: the first")
-    channel: Text | None = Field(None, description="login, room number or video; left out: for those started over HTTP")
+    chat: ChatName | None = Field(
+        None, description="the chat that reads it, one of cluster.chats (gateways only); left out: the first"
+    )
+    channel: Text | None = Field(
+        None, description="login, room number or video; left out: settings of channels that are joined over HTTP"
+    )
     token: Text | None = Field(None, description="Twitch: OAuth token; Bilibili: SESSDATA; YouTube: API key")
     token_file: Text | None = Field(None, description="file with the token, readable by its owner alone")
     token_env: Text | None = Field(None, description="environment variable with the token")
@@ -46,14 +50,14 @@ class ChatSourceConfig(Section):
     code: Text | None = Field(None, description="and the streamer's identity code (身份码)")
     code_file: Text | None = Field(None, description="file with the code, readable by its owner alone")
     third_party_emotes: bool | None = Field(
-        None, description="Twitch: names of 7TV, BetterTTV and FrankerFaceZ emotes are emotes; default true"
+        None, description="Twitch: names of 7TV, BetterTTV and FrankerFaceZ emotes count as emotes; default true"
     )
     reply_mentions: bool | None = Field(
         None, description="Twitch: the @name that a reply begins with is read; default false"
     )
-    emotes_endpoint: Text | None = Field(None, description="Twitch: where the lists of those emotes are instead")
+    emotes_endpoint: Text | None = Field(None, description="Twitch: another address for the lists of those emotes")
     endpoint: Text | None = Field(None, description="another address of the platform")
-    ca_file: Text | None = Field(None, description="PEM to trust instead of the system's authorities")
+    ca_file: Text | None = Field(None, description="PEM file of authorities to trust instead of the system's")
     connect_seconds: float | None = Field(
         None, ge=1, le=D["chat_seconds_max"], description="time to connect and join the channel"
     )
@@ -129,7 +133,7 @@ class ChatConfig(Section):
         D["chat_graphemes_max"], ge=1, le=2000, description="of one message, counted in graphemes"
     )
     seconds_max: float = Field(D["chat_clip_seconds"], ge=2, le=600, description="of one message as it is heard")
-    seconds_max_paid: float = Field(D["chat_clip_seconds_paid"], ge=2, le=600, description="of one that is paid for")
+    seconds_max_paid: float = Field(D["chat_clip_seconds_paid"], ge=2, le=600, description="of a paid message")
     command_prefixes: list[Annotated[str, StringConstraints(min_length=1, max_length=8)]] = Field(
         [D["chat_command_prefix"]], description="messages that begin with one of these are not read"
     )
@@ -145,19 +149,19 @@ class ChatConfig(Section):
         description="time in which a viewer's repeated words are not read; 0: they are read",
     )
     flood_messages: int = Field(
-        D["chat_flood_messages"], ge=0, le=1000, description="of a viewer in flood_seconds; 0: no limit"
+        D["chat_flood_messages"], ge=0, le=1000, description="messages of one viewer within flood_seconds; 0: no limit"
     )
     flood_seconds: float = Field(D["chat_flood_seconds"], ge=0, le=86400)
     rate: float = Field(D["chat_rate"], ge=0, le=1000, description="messages accepted in a second; 0: no limit")
     voices: list[VoiceId] = Field([], description="voices that are assigned to viewers; none: all")
-    voice_per_viewer: bool = Field(True, description="each viewer has a voice of their own, always the same")
+    voice_per_viewer: bool = Field(True, description="each viewer is read in one voice, always the same")
     role_voices: dict[str, VoiceId] = Field({}, description='voices of roles, and of "paid" messages and gifts')
-    language: Text = Field(D["chat_language"], description="of Latin text whose language cannot be guessed")
+    language: Text = Field(D["chat_language"], description="language of text in Latin script that cannot be recognised")
     template: Text = Field(D["chat_template"], description="{user} {text} {platform} {channel}")
     template_paid: Text = Field(D["chat_template_paid"], description="also {amount}")
     template_gift: Text = Field(D["chat_template_gift"], description="also {count} {gift}")
     template_member: Text = Field(
-        D["chat_template_member"], description="of a new member whom the platform has no sentence for"
+        D["chat_template_member"], description="for a new member, when the platform sends no sentence"
     )
     template_event: Text = Field(D["chat_template_event"], description="also {event}: the platform's own sentence")
     clean_names: bool = Field(True, description='"xX_Dark_99" is read "Dark"')

@@ -27,14 +27,16 @@ class ClusterConfig(Section):
         None, description="NATS servers, such as nats://10.0.0.1:4222; several with a comma between them"
     )
     name: Annotated[str, StringConstraints(pattern=VOICE_ID)] | None = Field(
-        None, description="of this machine; left out: its host name"
+        None, description="name of this machine; left out: its host name"
     )
-    credentials: Text | None = Field(None, description="file of a JWT and its seed, readable by its owner alone")
+    credentials: Text | None = Field(None, description="file with a JWT and its seed, readable only by its owner")
     nkey: Text | None = Field(None, description="public nkey, begins with U")
     nkey_seed: Text | None = Field(None, description="file of its seed, readable by its owner alone")
-    tls_ca: Text | None = Field(None, description="PEM of the authority that NATS is trusted by; TLS is used")
-    tls_cert: Text | None = Field(None, description="PEM that this machine shows; TLS is used")
-    tls_key: Text | None = Field(None, description="PEM of its key")
+    tls_ca: Text | None = Field(
+        None, description="PEM file of the authority that signed the certificate of NATS; turns TLS on"
+    )
+    tls_cert: Text | None = Field(None, description="PEM file of this machine's certificate; turns TLS on")
+    tls_key: Text | None = Field(None, description="PEM file of its key")
     chat: Literal["own", "shared"] = Field(
         "own",
         description="own: a gateway reads its own channels; shared: one of the gateways that say so reads for all",

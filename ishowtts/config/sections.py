@@ -86,7 +86,9 @@ class ServerConfig(Section):
         le=65535,
         description="port of Home Assistant's Wyoming protocol, which has no keys; left out: not served",
     )
-    api_key: Text | None = Field(None, description="what clients send as `Authorization: Bearer`; needed off loopback")
+    api_key: Text | None = Field(
+        None, description="key that clients send as `Authorization: Bearer`; required unless the host is loopback"
+    )
     api_key_file: Text | None = Field(None, description="file with the key instead, readable by its owner alone")
     insecure: bool = Field(False, description="serve other machines without a key")
     state_dir: Text = Field(
@@ -199,7 +201,7 @@ class OpenAIConfig(Section):
 
     voices: dict[str, VoiceId] = Field(
         {},
-        description="our voice for a name that a client sends; OpenAI's names are spread over our voices unless given",
+        description="our voice for a name that a client sends; other names of OpenAI each stand for one of our voices",
     )
 
 
@@ -222,7 +224,7 @@ class PronounceConfig(Section):
     """The user's pronunciation of a word or phrase."""
 
     word: Annotated[str, StringConstraints(min_length=1, max_length=D["lexicon_word_chars"], strip_whitespace=True)] = (
-        Field(description="word or phrase, whatever its case; only as whole words")
+        Field(description="word or phrase, in upper or lower case; applies to whole words only")
     )
     said: Annotated[str, StringConstraints(min_length=1, max_length=D["lexicon_said_chars"], strip_whitespace=True)] = (
         Field(description="how it is written to be read right, `/IPA/`, or `{phones}` of its language")
