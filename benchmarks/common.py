@@ -55,7 +55,7 @@ def judged_rows(compared: Any, judged: Any) -> list[dict[str, object]]:
 def write_csv(name: str, rows: Iterable[Mapping[str, object]], by: str = "") -> Path:
     """Write `rows`, with machine and versions, to benchmarks/results/`name`.csv; they replace this machine's old rows.
 
-    by: a column; older rows with a value of it that no new one has stay.
+    by: a column; old rows are kept if no new row has the same value in it.
     """
     where = {
         "machine": processor(),

@@ -1,15 +1,17 @@
 """The whole path of a published architecture, from text to samples, in ours and in other programs.
 
-Random weights of real size (speed does not care), 4 s of reference and 4 s to say, NFE 7, both branches of guidance,
-two threads. Each figure comes from a process of its own: it loads the model, speaks once uncounted, and speaks again;
-with `prompt_cache` the first time fills the cache, as for a voice that has spoken before. The programs take turns, one
-round after the other, and every figure is written as soon as it is there: a run that is interrupted goes on where it
-stopped. Processor seconds are given beside wall seconds, because they suffer less from other work on the machine.
+Random weights of real size (they do not change the speed), 4 s of reference and 4 s to say, NFE 7, both branches of
+guidance, two threads. Each figure comes from a process of its own: it loads the model, speaks once uncounted, and
+speaks again; with `prompt_cache` the first time fills the cache, as for a voice that has spoken before. The programs
+take turns, one round after the other, and every figure is written as soon as it is there: a run that is interrupted
+goes on where it stopped. Processor seconds are given beside wall seconds, because they suffer less from other work on
+the machine.
 
 Official: the packages of requirements/parity.txt. onnxruntime int8: `ishowtts export onnx`, the step quantised
 dynamically, in a loop as a user writes it. vox: the package vox-tts, installed here or, with --vox, in a folder of its
-own (`pip install --no-deps --target FOLDER vox-tts`). What is not installed is left out and said. --prepare makes what
-the programs load (weights, exported and converted models) and ends, so that this is in no one's time.
+own (`pip install --no-deps --target FOLDER vox-tts`). Programs that are not installed are left out, with a message.
+--prepare makes what the programs load (weights, exported and converted models) and ends, so that no program's time
+includes it.
 
     python benchmarks/f5.py [--rounds 2] [--threads 2] [--only "ishowtts int8-dynamic,vox q8"] [--folder build/f5]
                             [--vox FOLDER] [--prepare]

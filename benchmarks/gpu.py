@@ -1,14 +1,16 @@
 """A published architecture through the whole engine on a GPU: alone, many at once, and a short message among long ones.
 
-Random weights of real size: speed does not care. For each precision: `alone`: real-time factor and first audio of ten
-seconds of speech, by each backend in turn (the others are compared with the first). `rows`: 1 to --most utterances of
-ten seconds at once, audio a second of all together against one at a time. `short`: two seconds of speech while --most
-others of ten are never out of work, against the same alone (median, 95th percentile). Text front end, encoding and
-vocoder are included. `official`: the official package (CFM.sample and Vocos) eager and compiled, for 1, 8 and --most
-rows of the same length in one call, without a text front end; it needs the packages of requirements/parity.txt.
+Random weights of real size, which do not change the speed. For each precision: `alone`: real-time factor and first
+audio of ten seconds of speech, by each backend in turn (the others are compared with the first). `rows`: 1 to --most
+utterances of ten seconds at once, audio a second of all together against one at a time. `short`: two seconds of speech
+while --most others of ten seconds are always in progress, against the same alone (median, 95th percentile). Text front
+end, encoding and vocoder are included. `official`: the official package (CFM.sample and Vocos) eager and compiled, for
+1, 8 and --most rows of the same length in one call, without a text front end; it needs the packages of
+requirements/parity.txt.
 
-One command for a machine that is lent for minutes: every figure is written as soon as it is there, and what would begin
-after --seconds is left out and said. The GPU's clocks are noted beside each figure where `nvidia-smi` answers.
+One command for a machine that is available for minutes: every figure is written at once, and a measurement that would
+begin after --seconds is left out, with a message. The GPU's clocks are noted beside each figure where `nvidia-smi`
+answers.
 
     python benchmarks/gpu.py [--backends cuda eager] [--precisions bf16 fp16] [--model F5TTS_v1_Base] [--seconds 420]
 """

@@ -1,6 +1,6 @@
 """Rates of the native backend's products and attention on one thread, beside what the processor can multiply and add.
 
-Compiles benchmarks/kernels.c with the room it measures.
+Compiles benchmarks/kernels.c with the module that it measures.
 
     python benchmarks/kernels.py
 """

@@ -1,7 +1,7 @@
 """Quality and time of `short_guidance`, guidance without the reference's frames, on a voice that follows a reference.
 
 The embedded voice was trained with speech around what it had to fill in as well, so the same weights follow a clip when
-their configuration says so: the only such voice at hand. Thirty sentences, the same noise for both ways, by `ishowtts
+their configuration says so: the only such voice available. Thirty sentences, the same noise for both ways, by `ishowtts
 sweep`.
 
     python benchmarks/prompted.py [--out sweep-out] [--threads 1]       # writes benchmarks/results/prompted.csv

@@ -240,11 +240,11 @@ def wait_for_state(connection: socket.socket) -> None:
     connection.setblocking(False)
 
 
-def catch_up(connections: Iterable[socket.socket], room: bytearray) -> None:
-    """Read what there is: less than `room` takes, for each."""
+def catch_up(connections: Iterable[socket.socket], buffer: bytearray) -> None:
+    """Read what has arrived: at most one buffer for each connection."""
     for connection in connections:
         with suppress(BlockingIOError):
-            if not connection.recv_into(room):
+            if not connection.recv_into(buffer):
                 raise SystemExit("a listener was dropped")
 
 
@@ -303,11 +303,11 @@ def crowd_hears(
     Also the seconds to the answer of the POST, and those of another request sent at the same time.
     """
     delays: dict[str, list[float]] = {"any": [], "last": [], "first": [], "slowest": [], "answer": [], "metrics": []}
-    room = bytearray(65536)
+    buffer = bytearray(65536)
     for number in range(messages):
-        catch_up(others, room)
+        catch_up(others, buffer)
         time.sleep(0.3)  # a state event follows each message
-        catch_up(others, room)
+        catch_up(others, buffer)
         id = f"{crowd}-{number}"
         message = {
             "id": id, "platform": "twitch", "channel": "crowd", "username": f"viewer{number}", "priority": "Normal",

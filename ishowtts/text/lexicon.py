@@ -25,7 +25,9 @@ from . import detect, pronounce
 
 
 class Entry(NamedTuple):
-    """`said` is read instead of `word`, whatever its case; `language`: BCP 47, only in lines read so, None in all.
+    """`said` is read instead of `word`, in upper or lower case.
+
+    `language`: BCP 47; only in lines of this language, None: in all.
 
     `said`: a respelling, `/IPA/`, or `{phones}` of its language (see `pronounce`).
     """

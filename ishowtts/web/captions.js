@@ -1,19 +1,19 @@
-// Words of a clip that light up as they are heard, a few lines at a time.
+// The words of a clip, a few lines at a time; each is highlighted when it is heard.
 
 import { el } from "./dom.js";
 
-/** Where the message itself begins in what is said: behind "Ann says:". 0 for gifts and events, whose whole sentence
- *  tells what they are. */
+/** Where the message itself begins in the spoken sentence: behind "Ann says:". 0 for gifts and events, of which the
+ *  whole sentence is shown. */
 const messageStart = ({ said, text, priority }) =>
   priority === "Gift" || !text ? 0 : Math.max(0, said.lastIndexOf(text));
 
-/** Whether the words, as shown beside a name, hold that name too. */
+/** Whether the words that are shown beside a name contain that name too. */
 export const saysName = (about) =>
   messageStart(about) === 0 && about.said.toLowerCase().includes(about.user.toLowerCase());
 
 export class Captions {
   /** @param {HTMLElement} box holds the lines @param {import("./live.js").Speaker} speaker
-   *  @param {{named?: boolean}} options named: the name stands elsewhere, so the words begin with the message */
+   *  @param {{named?: boolean}} options named: the name is shown elsewhere, so the words begin with the message */
   constructor(box, speaker, { named = false } = {}) {
     this.box = box;
     this.speaker = speaker;
@@ -51,7 +51,7 @@ export class Captions {
       if (from <= now) last = this.words[i];
     });
     if (last) {
-      // The line that is heard stays in sight, with the one before it where there is room.
+      // The line that is heard stays visible, and so does the one before it if both fit.
       const line = parseFloat(getComputedStyle(this.roll).lineHeight);
       const row = Math.floor((last.offsetTop + last.offsetHeight / 2) / line);
       const shift = Math.max(0, row + 1 - Math.max(1, Math.round(this.box.clientHeight / line))) * line;

@@ -1,5 +1,5 @@
-// The overlay for OBS: transparent, no hands needed. Its settings come from its address (settings.js), its audio from
-// the feed that all share.
+// The overlay for OBS: transparent, and it needs no clicks. Its settings come from its address (settings.js), its audio
+// from the event stream that all listeners share.
 
 import { explain } from "./api.js";
 import { Captions, saysName } from "./captions.js";
@@ -11,7 +11,7 @@ import { readSettings } from "./settings.js";
 
 // families that CSS knows without quotes
 const GENERIC = ["serif", "sans-serif", "monospace", "cursive", "fantasy", "system-ui"];
-const FAULT_SECONDS = 20; // a stream should not show a sentence about settings for long
+const FAULT_SECONDS = 20; // viewers should not see a message about settings for long
 
 const address = new URLSearchParams(location.search);
 const { settings, faults } = readSettings(address);
@@ -77,7 +77,7 @@ feed.on("connection", ({ state, error }) => {
   if (shown.has("state")) tell($("state"), state === "open" ? "" : t("Connecting…"));
 });
 
-/** OBS plays sound as it comes; a browser may want a click first. */
+/** OBS plays sound at once; a browser may require a click first. */
 function askForSound() {
   if (preview || settings.volume === 0 || window.obsstudio) return;
   const probe = new AudioContext();

@@ -1,8 +1,8 @@
-// Gapless playing of speech while it arrives. The samples lie in an AudioWorklet; where the browser has none (pages
-// that come from another machine without TLS, as an OBS on a second computer), pieces are scheduled one behind the
-// other on the context's clock.
+// Gapless playing of speech while it arrives. The samples are held by an AudioWorklet. Browsers offer none to pages
+// that come from another machine without TLS (OBS on a second computer); there the pieces are scheduled one after the
+// other on the clock of the audio context.
 
-/** The worklet's protocol spoken by scheduled buffers. */
+/** Takes the messages of the worklet, and plays by scheduled buffers. */
 class Schedule {
   constructor(context) {
     this.context = context;
@@ -59,7 +59,7 @@ class Schedule {
       const rate = this.context.sampleRate;
       const due = () => this.began + (start + skipped - this.from) / rate;
       if (this.began === null || due() < this.context.currentTime) {
-        // The first piece, or one that came too late: the clip goes on from now.
+        // The first piece, or one that arrived too late: the clip continues from now.
         this.from = start + skipped;
         this.began = this.context.currentTime + 0.02;
       }
@@ -103,7 +103,7 @@ export class Player extends EventTarget {
       this.rate = rate;
       this.context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
       this.gain = new GainNode(this.context, { gain: this.level });
-      this.meter = new AnalyserNode(this.context, { fftSize: 2048 }); // what is really heard: for level displays
+      this.meter = new AnalyserNode(this.context, { fftSize: 2048 }); // what is heard now, for level displays
       this.gain.connect(this.meter).connect(this.context.destination);
       if (this.context.audioWorklet) {
         await this.context.audioWorklet.addModule("/web/player-worklet.js");
@@ -139,7 +139,7 @@ export class Player extends EventTarget {
     this.#post({ push: copy }, [copy.buffer]);
   }
 
-  /** Nothing more comes. */
+  /** All samples of the clip have been added. */
   finish() {
     this.#post({ end: true });
   }
@@ -152,10 +152,10 @@ export class Player extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** Plays on, from the beginning when the end was reached. */
+  /** Continues; from the beginning when the end was reached. */
   play() {
     if (!this.context) return;
-    this.context.resume(); // a browser may want a click first; then it stays suspended until the next one
+    this.context.resume(); // a browser may require a click first; until then the context stays suspended
     if (this.at >= this.total && this.total) this.seek(0);
     this.playing = true;
     this.#post({ play: true });
@@ -179,7 +179,7 @@ export class Player extends EventTarget {
     return this.rate ? this.at / this.rate : 0;
   }
 
-  /** Playing was asked for, but the browser waits for a click. */
+  /** Whether playing was asked for, but the browser waits for a click. */
   get blocked() {
     return this.playing && this.context?.state === "suspended";
   }
