@@ -200,6 +200,7 @@ static __attribute__((noinline)) void block_s8(const block_of *b, size_t rows, c
 /* Where a product goes. */
 typedef struct target {
     const matrix *w;
+    int pairs;
     product_end end;
     const float *gate;
     float *out;
@@ -232,7 +233,8 @@ static __attribute__((noinline)) void advance(pending *u, const target *to, size
                                    fma_(u->right[p], splat(on.shift), before));
         }
     }
-    if (u->complete) finish(sums, u->row + u->next, rows, to->w, u->column, 2, to->end, to->gate, to->out, to->stride);
+    if (u->complete)
+        finish(sums, u->row + u->next, rows, to->pairs, to->w, u->column, 2, to->end, to->gate, to->out, to->stride);
     u->next += rows;
 }
 
@@ -278,7 +280,7 @@ static void product_tiles(const operand *a, size_t rows, const matrix *w, produc
         product(a, rows, w, end, gate, out, stride);
         return;
     }
-    const target to = {w, end, gate, out, stride};
+    const target to = {w, a->pairs, end, gate, out, stride};
     const size_t n_panels = (w->n + PANEL - 1) / PANEL, tile_rows = rows < STEP ? rows : STEP;
     const int large = n_panels * w->words > LARGE, s8 = w->type == WORD_S8;
     vec tile[BLOCK * 2] __attribute__((aligned(64)));
@@ -315,8 +317,8 @@ static void product_tiles(const operand *a, size_t rows, const matrix *w, produc
                     block_x3(&b, w->words, tile, PAIR);
                 for (size_t h = 0; h < (size_t)b.halves; h++) {
                     const size_t begin = row + h * STEP, n = rows - begin < STEP ? rows - begin : STEP;
-                    finish(tile + (h * STEP + begin - first[h]) * 2, begin, n, w, p * PANEL, b.panels, end, gate, out,
-                           stride);
+                    finish(tile + (h * STEP + begin - first[h]) * 2, begin, n, a->pairs, w, p * PANEL, b.panels, end,
+                           gate, out, stride);
                 }
             }
     }

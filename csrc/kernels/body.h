@@ -8,6 +8,7 @@
 #include "kernels/table.h"
 #include "kernels/vector.h"
 
+_Static_assert(ROWS % 2 == 0, "a pair of rows is in one tile");
 enum { VPP = PANEL / LANES, TILE_VECS = PANELS * VPP, TILE_WIDTH = PANELS * PANEL };
 
 #include "kernels/body_product.h"
@@ -157,6 +158,16 @@ static void to_words(word_type type, const float *x, size_t stride_x, size_t row
     }
 }
 
+static void subtract(float *x, size_t stride, size_t rows, size_t k) {
+    for (size_t r = 1; r < rows; r += 2) {
+        float *row = x + r * stride;
+        const float *before = row - stride;
+        size_t i = 0;
+        for (; i + LANES <= k; i += LANES) store(row + i, load(row + i) - load(before + i));
+        for (; i < k; i++) row[i] -= before[i];
+    }
+}
+
 /* ---- norms and convolutions ---- */
 
 /* The sum of n values, or of the squares of their differences from `mean`, in four chains of additions. */
@@ -271,6 +282,7 @@ const kernels TABLE = {.name = NAME,
                        .spread = {1, BF16_SPREAD, S8_SPREAD, X3_SPREAD},
                        .product = PRODUCT,
                        .to_words = to_words,
+                       .subtract = subtract,
                        .norm = norm,
                        .rms_norm = rms_norm,
                        .attend = ATTEND,

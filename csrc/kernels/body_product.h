@@ -149,7 +149,8 @@ INLINE vec activate(product_end end, int coarse, vec y) {
     }
 }
 
-INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels,
+/* row: even with pairs, where an odd row is added to the one before it, which has the bias. */
+INLINE void finish_tile(const vec *tile, size_t row, size_t rows, int pairs, const matrix *w, size_t column, int panels,
                         product_end end, int coarse, const float *gate, float *out, size_t stride) {
     for (int v = 0; v < panels * VPP; v++) {
         size_t at = column + (size_t)v * LANES;
@@ -157,9 +158,10 @@ INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *
         vec bias = w->bias ? load(w->bias + at) : splat(0), scale = w->type == WORD_S8 ? load(w->scale + at) : splat(1);
         size_t whole = w->n - at >= LANES ? LANES : w->n - at;
         const vec gates = end == PRODUCT_GATED ? load_some(gate + at, whole) : splat(1);
+        vec whole_row = bias;
         for (size_t r = 0; r < rows; r++) {
-            vec y = tile[r * TILE_VECS + (size_t)v];
-            y = activate(end, coarse, fma_(y, scale, bias));
+            whole_row = fma_(tile[r * TILE_VECS + (size_t)v], scale, pairs && r % 2 ? whole_row : bias);
+            vec y = activate(end, coarse, whole_row);
             float *place = out + (row + r) * stride + at;
             if (end == PRODUCT_ADD || end == PRODUCT_GATED) {
                 const vec before = load_some(place, whole);
@@ -170,27 +172,35 @@ INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *
     }
 }
 
-static void finish(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels,
+static void finish(const vec *tile, size_t row, size_t rows, int pairs, const matrix *w, size_t column, int panels,
                    product_end end, const float *gate, float *out, size_t stride) {
     const int coarse = w->type == WORD_BF16 || w->type == WORD_S8;
     switch (end) { /* one loop each, without a branch inside */
-    case PRODUCT_STORE: finish_tile(tile, row, rows, w, column, panels, PRODUCT_STORE, 0, gate, out, stride); break;
-    case PRODUCT_ADD: finish_tile(tile, row, rows, w, column, panels, PRODUCT_ADD, 0, gate, out, stride); break;
-    case PRODUCT_GATED: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GATED, 0, gate, out, stride); break;
+    case PRODUCT_STORE:
+        finish_tile(tile, row, rows, pairs, w, column, panels, PRODUCT_STORE, 0, gate, out, stride);
+        break;
+    case PRODUCT_ADD: finish_tile(tile, row, rows, pairs, w, column, panels, PRODUCT_ADD, 0, gate, out, stride); break;
+    case PRODUCT_GATED:
+        finish_tile(tile, row, rows, pairs, w, column, panels, PRODUCT_GATED, 0, gate, out, stride);
+        break;
     case PRODUCT_GELU_TANH:
         if (coarse)
-            finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU_TANH, 1, gate, out, stride);
+            finish_tile(tile, row, rows, pairs, w, column, panels, PRODUCT_GELU_TANH, 1, gate, out, stride);
         else
-            finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU_TANH, 0, gate, out, stride);
+            finish_tile(tile, row, rows, pairs, w, column, panels, PRODUCT_GELU_TANH, 0, gate, out, stride);
         break;
     case PRODUCT_GELU:
         if (coarse)
-            finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU, 1, gate, out, stride);
+            finish_tile(tile, row, rows, pairs, w, column, panels, PRODUCT_GELU, 1, gate, out, stride);
         else
-            finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU, 0, gate, out, stride);
+            finish_tile(tile, row, rows, pairs, w, column, panels, PRODUCT_GELU, 0, gate, out, stride);
         break;
-    case PRODUCT_MISH: finish_tile(tile, row, rows, w, column, panels, PRODUCT_MISH, 0, gate, out, stride); break;
-    case PRODUCT_SILU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_SILU, 0, gate, out, stride); break;
+    case PRODUCT_MISH:
+        finish_tile(tile, row, rows, pairs, w, column, panels, PRODUCT_MISH, 0, gate, out, stride);
+        break;
+    case PRODUCT_SILU:
+        finish_tile(tile, row, rows, pairs, w, column, panels, PRODUCT_SILU, 0, gate, out, stride);
+        break;
     }
 }
 
@@ -239,8 +249,8 @@ static void product(const operand *a, size_t rows, const matrix *w, product_end 
                     }
                 }
             for (size_t row = group; row < end_row; row += ROWS)
-                finish(tiles[(row - group) / ROWS], row, end_row - row < ROWS ? end_row - row : ROWS, w, p * PANEL,
-                       panels, end, gate, out, stride);
+                finish(tiles[(row - group) / ROWS], row, end_row - row < ROWS ? end_row - row : ROWS, a->pairs, w,
+                       p * PANEL, panels, end, gate, out, stride);
         }
     }
 }

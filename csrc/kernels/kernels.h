@@ -69,6 +69,7 @@ typedef struct operand {
     size_t stride;               /* words from one row to the next */
     const quantiser *quantisers; /* [rows][groups], WORD_S8 */
     const int32_t *sums;         /* [rows][groups], WORD_S8: of a group's 8-bit values */
+    int pairs;                   /* 1: each odd row is the difference from the row before it, by `subtract` */
 } operand;
 
 typedef enum product_end {
@@ -107,7 +108,8 @@ typedef struct kernels {
                      products in a nearer cache */
     size_t spread[WORD_TYPES]; /* words of a left side for one of a right side; 2 where it is widened (bf16 to fp32, 8
                                   to 16 bits), 0 where the type is not supported */
-    /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
+    /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. With pairs `rows` is even, and results are
+     * those of whole rows. */
     void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out,
                     size_t stride);
     /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word or stretch
@@ -117,6 +119,9 @@ typedef struct kernels {
      * error, laid out like x; may be x. */
     void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const quantiser *fixed,
                      uint32_t *words, size_t stride, quantiser *quantisers, int32_t *sums, float *rest);
+    /* Subtracts from each odd row of k values the row before it, in place, for an operand with pairs. Two rows that are
+     * quantised in this way have the same quantisation error but for that of their difference, which is smaller. */
+    void (*subtract)(float *x, size_t stride, size_t rows, size_t k);
     /* out = (x - mean) / sqrt(var + eps) * gain + offset, over dim values of each row. */
     void (*norm)(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain,
                  const float *offset, float *out, size_t stride);

@@ -5,7 +5,7 @@
 static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *error) {
     const size_t T = row->frames, branches = row->h_uncond ? 2 : 1;
     const size_t length = m->unett + T; /* of a branch */
-    const stretch stretches[] = {{m->unett, T}, {m->unett + length, T}};
+    const stretch stretches[] = {{branches * m->unett, T}, {branches * m->unett + 1, T}};
     if (T < 2 || T > m->info.max_frames)
         return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes 2 to %zu.", T,
                           m->info.max_frames);

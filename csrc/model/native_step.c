@@ -12,8 +12,7 @@
 static const float EPS = 1e-6f, RMS_EPS = 1e-24f;
 
 float *frame_of(const stepping *s, size_t branch, size_t frame) {
-    const size_t before = s->m->unett;
-    return s->x + (branch * (before + s->frames) + before + frame) * s->m->dim;
+    return s->x + ((s->m->unett + frame) * s->branches + branch) * s->m->dim;
 }
 
 /* x W + h, for a block of frames; the branches share the product. */
@@ -29,8 +28,10 @@ void task_input(void *self, size_t i, int thread) {
     m->k->product(&x, n, &m->input, PRODUCT_STORE, NULL, y, dim);
     for (size_t b = 0; b < s->branches; b++) {
         const float *h = (b ? s->row->h_uncond : s->row->h_cond) + first * dim;
-        float *to = frame_of(s, b, first);
-        for (size_t k = 0; k < n * dim; k++) to[k] = h[k] + y[k];
+        for (size_t f = 0; f < n; f++) {
+            float *to = frame_of(s, b, first + f);
+            for (size_t k = 0; k < dim; k++) to[k] = h[f * dim + k] + y[f * dim + k];
+        }
     }
 }
 
@@ -40,19 +41,19 @@ void task_positions(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
     const size_t group = i % CONV_GROUPS, width = m->dim / CONV_GROUPS, words = left_words(m->k, m->conv, width),
-                 half = CONV_TAPS / 2, T = s->stretches[i / CONV_GROUPS].rows;
+                 half = CONV_TAPS / 2, T = s->stretches[i / CONV_GROUPS].rows, stride = s->branches * m->dim;
     float *x = s->x + s->stretches[i / CONV_GROUPS].first * m->dim + group * width;
     uint32_t *padded = m->workspaces[thread].data;
     float *y = (float *)(void *)(padded + (T + 2 * half) * words);
     const operand window = {.words = padded, .stride = words};
     memset(padded, 0, half * words * sizeof *padded);
     memset(padded + (half + T) * words, 0, half * words * sizeof *padded);
-    m->k->to_words(m->conv, x, m->dim, T, width, NULL, padded + half * words, words, NULL, NULL, NULL);
+    m->k->to_words(m->conv, x, stride, T, width, NULL, padded + half * words, words, NULL, NULL, NULL);
     m->k->product(&window, T, &m->conv1[group], PRODUCT_MISH, NULL, y, width);
     m->k->to_words(m->conv, y, width, T, width, NULL, padded + half * words, words, NULL, NULL, NULL);
     m->k->product(&window, T, &m->conv2[group], PRODUCT_MISH, NULL, y, width);
     for (size_t f = 0; f < T; f++)
-        for (size_t c = 0; c < width; c++) x[f * m->dim + c] += y[f * width + c];
+        for (size_t c = 0; c < width; c++) x[f * stride + c] += y[f * width + c];
 }
 
 /* One of the six vectors of this step's modulation for a layer: shift, scale, gate; the same for the feed-forward. */
@@ -60,14 +61,15 @@ static const float *modulation(const stepping *s, size_t layer, size_t which) {
     return s->row->mod + (6 * layer + which) * s->m->dim;
 }
 
-/* One of the norms of all layers, two for each and the last: n rows of x to out. */
-static void norm_rows(const stepping *s, size_t which, const float *x, size_t n, float *out, size_t stride) {
+/* One of the norms of all layers, two for each and the last: n rows of x, `from` values apart, to out. */
+static void norm_rows(const stepping *s, size_t which, const float *x, size_t from, size_t n, float *out,
+                      size_t stride) {
     const size_t dim = s->m->dim, last = which == 2 * s->m->depth;
     const float *gain = s->gains + which * dim;
     if (s->m->unett)
-        s->m->k->rms_norm(x, dim, n, dim, RMS_EPS, gain, out, stride);
+        s->m->k->rms_norm(x, from, n, dim, RMS_EPS, gain, out, stride);
     else
-        s->m->k->norm(x, dim, n, dim, EPS, gain, s->row->mod + (3 * which + last) * dim, out, stride);
+        s->m->k->norm(x, from, n, dim, EPS, gain, s->row->mod + (3 * which + last) * dim, out, stride);
 }
 
 /* x += y W, times the gate of a DiT. */
@@ -99,17 +101,29 @@ static void skip(const stepping *s, size_t layer, size_t first, size_t n, char *
     m->k->product(&both, n, w, PRODUCT_STORE, NULL, x, dim);
 }
 
+/* Rows of floats to the left side of a product of a block; may change them. Dynamic 8-bit values of a guided step are
+ * those of the conditional branch and of the difference of the branches, because guidance multiplies the difference of
+ * their quantisation errors. rest: as in to_words. */
+static operand block_operand(const stepping *s, const matrix *w, float *x, size_t stride, size_t n,
+                             const quantiser *fixed, float *rest, char **memory) {
+    const int pairs = s->branches == 2 && w->type == WORD_S8 && !(fixed && fixed->scale > 0);
+    if (pairs) s->m->k->subtract(x, stride, n, w->k);
+    operand out = native_operand(s->m, w->type, x, stride, n, w->k, fixed, rest, memory);
+    out.pairs = pairs;
+    return out;
+}
+
 static void queries(const stepping *s, size_t layer, size_t first, size_t n, char *memory) {
     const native *m = s->m;
     const size_t dim = m->dim, inner = m->inner;
     if (m->unett) skip(s, layer, first, n, memory);
     float *normal = (float *)(void *)memory;
     memory += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
-    norm_rows(s, 2 * layer, s->x + first * dim, n, normal, pitch(dim));
-    const operand x = native_operand(m, m->blocks[layer].qkv.type, normal, pitch(dim), n, dim, &m->blocks[layer].qkv_in,
-                                     NULL, &memory);
+    norm_rows(s, 2 * layer, s->x + first * dim, dim, n, normal, pitch(dim));
+    const block *b = &m->blocks[layer];
+    const operand x = block_operand(s, &b->qkv, normal, pitch(dim), n, &b->qkv_in, NULL, &memory);
     const size_t wide = pitch(3 * inner);
-    m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * wide, wide);
+    m->k->product(&x, n, &b->qkv, PRODUCT_STORE, NULL, s->qkv + first * wide, wide);
 }
 
 static void task_queries(void *self, size_t i, int thread) {
@@ -121,22 +135,21 @@ static void task_attention(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
     const size_t branch = i / m->heads, head = i % m->heads, inner = m->inner;
-    const size_t before = branch * (m->unett + s->frames);
-    const float *q = s->qkv + before * pitch(3 * inner) + head * m->dim_head;
+    const float *q = s->qkv + branch * pitch(3 * inner) + head * m->dim_head;
     const size_t words_k = keys_words(m->k, m->attention, s->n_known, m->dim_head),
                  words_v = values_words(m->k, m->attention, s->n_known, m->dim_head);
     uint32_t *known = s->known ? s->known + (s->layer * m->heads + head) * (words_k + words_v) : NULL;
     const attention a = {.q = q,
                          .k = q + inner,
                          .v = q + 2 * inner,
-                         .stride = pitch(3 * inner),
+                         .stride = s->branches * pitch(3 * inner),
                          .frames = s->keys,
                          .width = m->dim_head,
                          .cos = head < m->rope_heads ? m->cos : NULL,
                          .sin = m->sin,
                          .type = m->attention,
-                         .out = s->attended + before * pitch(inner) + head * m->dim_head,
-                         .out_stride = pitch(inner),
+                         .out = s->attended + branch * pitch(inner) + head * m->dim_head,
+                         .out_stride = s->branches * pitch(inner),
                          .workspace = m->workspaces[thread].data,
                          .at = s->at,
                          .rows = s->rows,
@@ -155,11 +168,13 @@ static void task_rest(void *self, size_t i, int thread) {
     char *const memory = m->workspaces[thread].data, *words = memory;
     float *x = s->x + first * dim;
     float *attended = s->attended + first * pitch(m->inner);
+    /* With one branch also the quantisation error of this input, times the same weights: it is the most sensitive input
+     * for its cost. */
+    const int twice = b->out.type == WORD_S8 && s->branches == 1;
     const operand heads =
-        native_operand(m, b->out.type, attended, pitch(m->inner), n, m->inner, NULL, attended, &words);
+        block_operand(s, &b->out, attended, pitch(m->inner), n, NULL, twice ? attended : NULL, &words);
     add_product(s, &heads, n, &b->out, 2, x);
-    if (b->out.type == WORD_S8) { /* the quantisation error of this input, times the same weights: it is the most
-                                   sensitive input for its cost */
+    if (twice) {
         matrix again = b->out;
         again.bias = NULL;
         const operand left = native_operand(m, WORD_S8, attended, pitch(m->inner), n, m->inner, NULL, NULL, &words);
@@ -171,12 +186,12 @@ static void task_rest(void *self, size_t i, int thread) {
     words += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
     float *hidden = (float *)(void *)words;
     words += (n * pitch(m->ff) * sizeof *hidden + 63) / 64 * 64;
-    norm_rows(s, 2 * s->layer + 1, x, n, normal, pitch(dim));
+    norm_rows(s, 2 * s->layer + 1, x, dim, n, normal, pitch(dim));
     char *const free_words = words;
-    const operand wide = native_operand(m, b->ff1.type, normal, pitch(dim), n, dim, &b->ff1_in, NULL, &words);
+    const operand wide = block_operand(s, &b->ff1, normal, pitch(dim), n, &b->ff1_in, NULL, &words);
     m->k->product(&wide, n, &b->ff1, PRODUCT_GELU_TANH, NULL, hidden, pitch(m->ff));
     words = free_words;
-    const operand back = native_operand(m, b->ff2.type, hidden, pitch(m->ff), n, m->ff, &b->ff2_in, NULL, &words);
+    const operand back = block_operand(s, &b->ff2, hidden, pitch(m->ff), n, &b->ff2_in, NULL, &words);
     add_product(s, &back, n, &b->ff2, 5, x);
     if (s->layer + 1 < m->depth) queries(s, s->layer + 1, first, n, memory);
 }
@@ -194,7 +209,7 @@ void task_output(void *self, size_t i, int thread) {
         char *words = memory;
         float *normal = (float *)(void *)words;
         words += (n * dim * sizeof *normal + 63) / 64 * 64;
-        norm_rows(s, 2 * m->depth, frame_of(s, b, first), n, normal, dim);
+        norm_rows(s, 2 * m->depth, frame_of(s, b, first), s->branches * dim, n, normal, dim);
         const operand x = native_operand(m, m->output, normal, dim, n, dim, NULL, NULL, &words);
         m->k->product(&x, n, &m->proj_out, PRODUCT_STORE, NULL, v[b], m->mels);
     }
@@ -260,8 +275,7 @@ void step_run(stepping *s, size_t rows, void (*task)(void *self, size_t i, int t
 
 void step_layers(stepping *s) {
     const size_t dim = s->m->dim;
-    for (size_t b = 0; s->m->unett && b < s->branches; b++)
-        memcpy(frame_of(s, b, 0) - dim, s->row->mod, dim * sizeof *s->x);
+    for (size_t b = 0; s->m->unett && b < s->branches; b++) memcpy(s->x + b * dim, s->row->mod, dim * sizeof *s->x);
     step_run(s, s->rows, task_queries);
     for (s->layer = 0; s->layer < s->m->depth; s->layer++) {
         thread_pool_run(s->m->pool, s->branches * s->m->heads, task_attention, s);

@@ -4,7 +4,7 @@
 
 #include "model/native.h"
 
-/* Neighbouring frames in consecutive rows of x. */
+/* Neighbouring frames of a branch, in every `branches`th row of x from `first` on. */
 typedef struct stretch {
     size_t first, rows;
 } stretch;
@@ -15,7 +15,7 @@ typedef struct stepping {
     size_t frames, branches, rows, block; /* of a branch, 1 or 2, branches * (frames + unett), rows of a task */
     size_t keys;                          /* rows of a branch that each row attends to */
     size_t layer;
-    float *x;                 /* [rows][D] residual stream */
+    float *x;                 /* [rows][D] residual stream; with two branches, their rows of a frame are adjacent */
     float *qkv;               /* [rows][pitch(3 I)] */
     float *attended;          /* [rows][I] */
     const float *gains;       /* [2 depth + 1][D] of the norms; DiT: 1 + scale */

@@ -187,8 +187,34 @@ def test_without_the_other_branch_as_with_strength_zero(tmp_path, precision):
             (guided, _bytes(h[1].contiguous()), 2.0),
         ):
             native.step([(_bytes(out), _bytes(h[0].contiguous()), uncond, _bytes(mod), 0.5, cfg, FRAMES)])
-        assert torch.equal(one, two) and not torch.equal(one, x)
+        # 8-bit attention outputs are more exact where there is one branch
+        largest = 0.02 if precision == "int8-dynamic" else 0.0
+        assert float((one - two).norm() / (one - x).norm()) <= largest and not torch.equal(one, x)
         assert not torch.equal(one, guided)
+
+
+def test_guidance_does_not_multiply_the_errors_of_eight_bits(tmp_path):
+    """Errors of branches that are nearly alike are alike: c + 2 (c - u) has about that of c, not 3.6 times it."""
+    source = resolve(_model(tmp_path / "model", depth=4))
+    make = torch.Generator().manual_seed(1)
+    h, mod = torch.randn(2, FRAMES, 64, generator=make), torch.randn(source.config.dit.modulation, generator=make)
+    x = torch.randn(FRAMES, 20, generator=make)
+    h[1] = h[0] + 0.02 * h[1]
+
+    def velocities(native):
+        for uncond, cfg in ((None, 0.0), (_bytes(h[1]), 2.0)):
+            out = x.clone()
+            native.step([(_bytes(out), _bytes(h[0]), uncond, _bytes(mod), 1.0, cfg, FRAMES)])
+            yield out - x
+
+    for kernels in _kernels():
+        eight, exact = (
+            velocities(Native(native_json(source, precision), threads=2, kernels=kernels))
+            for precision in ("int8-dynamic", "fp32")
+        )
+        one, guided = (float((a - b).norm() / b.norm()) for a, b in zip(eight, exact, strict=True))
+        print(f"{kernels}: one branch {one:.1e}, guided {guided:.1e}")
+        assert guided < 1.7 * one
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
