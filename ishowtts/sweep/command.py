@@ -28,6 +28,8 @@ def _axis(name: str) -> str:
         return "precisions of the model"
     if name == "backend":
         return f"of {','.join(BACKENDS)}; auto: that of the configuration"
+    if name == "device":
+        return "auto, cpu, cuda or cuda:N; auto: that of the configuration"
     parts = OPTIONS[name]
     words = "; ".join(part.help for part in parts)
     if len(parts) > 1:

@@ -143,18 +143,22 @@ def _program() -> list[str]:
     return [VERSION, BUILD, sources.hexdigest()]
 
 
-def _engine_of(one: Setting) -> tuple[str, str, int | str]:
-    """What settings that share an engine have in common."""
-    return one.precision, one.backend, one.threads
+Kind = tuple[str, str, str, int | str]
+"""What settings that share an engine have in common: precision, backend, device and threads."""
 
 
-def _place(backend: str) -> dict[str, str]:
-    """Where an engine with this active backend computes: the backend, the GPU or "cpu", and the machine."""
+def _engine_of(one: Setting) -> Kind:
+    return one.precision, one.backend, one.device, one.threads
+
+
+def _place(backend: str, asked: str) -> dict[str, str]:
+    """Where an engine with this active backend, asked for this device, computes: backend, GPU or "cpu", machine."""
     device = "cpu"
-    if backend in ("cuda", "eager", "torch.compile"):
+    if backend in ("cuda", "eager", "torch.compile") and asked != "cpu":
         import torch
 
-        device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else device
+        if torch.cuda.is_available():
+            device = torch.cuda.get_device_name("cuda" if asked == AUTO else asked)
     name = platform.processor() or platform.machine()
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -162,9 +166,7 @@ def _place(backend: str) -> dict[str, str]:
     return {"engine": backend, "device": device, "machine": f"{name} x{os.cpu_count()}"}
 
 
-def _items(
-    plan: Plan, voices: Mapping[str, Voice], folder: Path, made_by: Mapping[tuple[str, str, int | str], Any]
-) -> list[Item]:
+def _items(plan: Plan, voices: Mapping[str, Voice], folder: Path, made_by: Mapping[Kind, Any]) -> list[Item]:
     """The clips of a plan; the sections of the configuration that an engine reads are part of their keys."""
     common = [FORMAT, _program(), plan.config.model_dump(mode="json", include={"model", "sampling", "engine"})]
     spoken_by = {name: _identity(voice) for name, voice in voices.items()}
@@ -180,11 +182,12 @@ def _items(
     ]
 
 
-def _speak(engine: Engine, item: Item) -> None:
+def _speak(engine: Engine, item: Item, plan: Plan) -> None:
     speech = engine.speak(item.text, item.voice.id, seed=item.seed, **item.setting.engine)
     _write(item.audio, _audio.encode(speech.samples, speech.sample_rate, "flac"))
     took = {name: speech.timings[name] for name in ("total", "model", "first_audio", "chunks", "retries")}  # type: ignore[literal-required]
-    place = _place(engine.info["backend"])
+    device = plan.config.model.device if item.setting.device == AUTO else item.setting.device
+    place = _place(engine.info["backend"], device)
     _write(item.facts, json.dumps({**took, "audio": speech.seconds, **place}).encode())
 
 
@@ -243,9 +246,10 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
     with ExitStack() as stack:
         engines = {}
         for kind in dict.fromkeys(map(_engine_of, plan.all_settings)):
-            precision, backend, threads = kind
+            precision, backend, device, threads = kind
             own: dict[str, Any] = {"precision": precision}
             own |= {} if backend == AUTO else {"backend": backend}
+            own |= {} if device == AUTO else {"device": device}
             own |= {} if threads == AUTO else {"threads": threads}
             engines[kind] = stack.enter_context(open_engine(plan.config, "off", **own))
         made_by = {name: [engine.info["content_hash"], engine.info["backend"]] for name, engine in engines.items()}
@@ -254,7 +258,7 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
         for kind in {_engine_of(item.setting) for item in todo}:  # the first utterance of a process is slower
             engines[kind].speak(next(iter(plan.texts.values())), next(iter(voices.values())).id, seed=0)
         for item in _progress(todo, len(todo), "speaking"):
-            _speak(engines[_engine_of(item.setting)], item)
+            _speak(engines[_engine_of(item.setting)], item, plan)
     judges = {**asdict(plan.judges), "listener": identity(plan.judges.listener)}
     measured = {voice.id: _groups(plan.groups, voice) for voice in voices.values()}
     judged = {id: _hash([groups, judges, _program()]) for id, groups in measured.items()}

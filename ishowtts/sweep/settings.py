@@ -15,8 +15,8 @@ OPTIONS = options(SAMPLING)
 """The axes of a sweep besides those of `PLACE`, each with its field, or the two fields of a pair."""
 SWITCH = ("off", "on")
 AUTO = "auto"
-"""The value of the axes backend, threads and voice that leaves them to the configuration; in a name also that of nfe
-0, which leaves the steps to the model."""
+"""The value of the axes backend, device, threads and voice that leaves them to the configuration; in a name also that
+of nfe 0, which leaves the steps to the model."""
 
 
 def _written(parts: tuple[Field, ...], chosen: tuple[Any, ...]) -> Any:
@@ -31,6 +31,7 @@ class _Setting:
 
     precision: str
     backend: str
+    device: str
     threads: int | str
     voice: str
 
@@ -46,6 +47,8 @@ class _Setting:
         parts = [self.precision, f"nfe {self.nfe or AUTO}"]
         if self.backend != own.backend:
             parts.append(self.backend)
+        if self.device != own.device:
+            parts.append(self.device)
         if self.threads != own.threads:
             parts.append(f"{self.threads} threads")
         if self.voice != own.voice:
@@ -85,12 +88,13 @@ if TYPE_CHECKING:
 
         precision: str = "fp32"
         backend: str = AUTO
+        device: str = AUTO
         threads: int | str = AUTO
         voice: str = AUTO
 
         def __init__(
-            self, precision: str = "fp32", backend: str = AUTO, threads: int | str = AUTO, voice: str = AUTO,
-            **options: Any,
+            self, precision: str = "fp32", backend: str = AUTO, device: str = AUTO, threads: int | str = AUTO,
+            voice: str = AUTO, **options: Any,
         ) -> None: ...  # fmt: skip
 else:
     Setting = make_dataclass(
@@ -98,6 +102,7 @@ else:
         [
             ("precision", str, "fp32"),
             ("backend", str, AUTO),
+            ("device", str, AUTO),
             ("threads", Any, AUTO),
             ("voice", str, AUTO),
             *(
@@ -132,6 +137,14 @@ def _backend(text: str) -> Iterable[str]:
     return (text,)
 
 
+def _device(text: str) -> Iterable[str]:
+    from ishowtts.config.sections import DEVICE
+
+    if not re.fullmatch(DEVICE, text):
+        raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, not {text!r}", field="device")
+    return (text,)
+
+
 def _voice(text: str) -> Iterable[str]:
     from ishowtts.voices import VOICE_ID
 
@@ -163,6 +176,7 @@ def _whole(name: str, least: int, most: int, text: str) -> Iterable[int]:
 PLACE: dict[str, Callable[[str], Iterable[Any]]] = {
     "precision": _precision,
     "backend": _backend,
+    "device": _device,
     "threads": _threads,
     "voice": _voice,
 }

@@ -60,6 +60,11 @@ def test_lists_and_combinations() -> None:
     assert [one.name for one in settings(backend="auto,native", nfe="7")] == ["fp32, nfe 7", "fp32, nfe 7, native"]
     with pytest.raises(ConfigError, match="backend must be among auto, cuda, native"):
         settings(backend="abacus")
+    assert [one.name for one in settings(device="auto,cpu,cuda:1", nfe="7")] == [
+        "fp32, nfe 7",
+        "fp32, nfe 7, cpu",
+        "fp32, nfe 7, cuda:1",
+    ]
     assert [one.name for one in settings(threads="auto,1:2", nfe="7")] == [
         "fp32, nfe 7", "fp32, nfe 7, 1 threads", "fp32, nfe 7, 2 threads",
     ]  # fmt: skip
@@ -95,6 +100,7 @@ def test_lists_and_combinations() -> None:
         ),
         ({"guidance_interval": "0.6"}, "guidance_interval must be FROM:TO, times from 0 to 1"),
         ({"precision": "int2"}, "precision must be among fp32, bf16"),
+        ({"device": "gpu"}, "device must be auto, cpu, cuda or cuda:N, not 'gpu'"),
         ({"threads": "2000"}, "threads must be from 0 to 1024"),
         ({"voice": "a b"}, "voice must be the id of a voice"),
         ({"steps": "4"}, "not 'steps'"),
@@ -270,14 +276,22 @@ def test_one_voice_holds_for_the_baseline_and_several_are_an_axis() -> None:
 
 def test_voices_and_threads_are_columns(texts: Path, tmp_path: Path) -> None:
     few = ["sweep", "--nfe", "2", "--baseline", "nfe=2", "--texts", str(texts), "--sentences", "1", "--jobs", "1"]
-    more = ["--measure", "artifacts", "--voice", "owen,lan", "--threads", "1,2", "-o", str(tmp_path)]
-    assert cli.main([*few, *more]) == 0
+    more = ["--measure", "artifacts", "--voice", "owen,lan", "--threads", "1,2", "--device", "cpu"]
+    assert cli.main([*few, *more, "-o", str(tmp_path)]) == 0
     frame = pd.read_csv(tmp_path / "sweep.csv")
+    assert set(frame["device"]) == {"cpu"} and frame["setting"].str.contains(", cpu,").any()
     assert {(row.voice, row.threads) for row in frame.itertuples()} >= {
         (voice, threads) for voice in ("owen", "lan") for threads in (1, 2)
     }
     clips = {row.voice: (tmp_path / row.file).read_bytes() for row in frame.itertuples() if row.threads == 1}
     assert clips["owen"] != clips["lan"]
+
+
+def test_the_device_of_a_row_is_that_of_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"GPU of {device}")
+    asked = [("eager", "auto"), ("eager", "cuda:1"), ("eager", "cpu"), ("native", "auto")]
+    assert [run._place(*one)["device"] for one in asked] == ["GPU of cuda", "GPU of cuda:1", "cpu", "cpu"]
 
 
 def test_files_of_a_sweep(finished: Path) -> None:
