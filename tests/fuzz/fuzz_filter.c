@@ -1,6 +1,6 @@
 /* Any text through the chat filter: what it accepts is UTF-8, not empty, within the bounds, and what a cleaned text
- * says does not grow when it is cleaned again. The first bytes choose options and an emote's place; bytes that are not
- * UTF-8 become question marks, as the filter is only given UTF-8. */
+ * says does not grow when it is cleaned again. The first bytes choose options, roles, a kind and an emote's place;
+ * bytes that are not UTF-8 become question marks, as the filter is only given UTF-8. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ static void require(int holds) {
 }
 
 int fuzz_one(const uint8_t *data, size_t n) {
-    static const char *const banned[] = {"bad", "禁", "ß"};
+    static const char *const banned[] = {"bad", "禁", "ß", "two words", "schlecht", "café"}, *const prefixes[] = {"!"};
     static const ishow_chat_voice voices[] = {{"alto", "en"}, {"bass", "zh"}};
     if (n < 4) return 0;
     ishow_chat_options o = ishow_chat_options_default();
@@ -33,7 +33,11 @@ int fuzz_one(const uint8_t *data, size_t n) {
     o.long_texts = data[0] & 16 ? ISHOW_CHAT_REFUSE : ISHOW_CHAT_STRIP;
     o.words_max = 1 + data[1] % 40;
     o.graphemes_max = 1 + data[1];
-    o.banned_words = (ishow_chat_words){banned, 3};
+    o.banned_words = (ishow_chat_words){banned, 6};
+    o.command_prefixes = (ishow_chat_words){prefixes, 1};
+    o.voice_command = 1;
+    o.voice_per_viewer = data[1] & 1;
+    o.events = data[1] & 2;
     o.banned_level = (ishow_chat_strictness)(data[0] / 32 % 3);
     o.seconds_max = 2 + data[1] % 16;
     o.voices = voices;
@@ -52,20 +56,23 @@ int fuzz_one(const uint8_t *data, size_t n) {
     const ishow_chat_emote emote = {data[2], data[2] + (uint32_t)data[3], {"1", 1}};
     const ishow_span span = {text, strlen(text)};
     const ishow_span name = {text, strlen(text) < 60 ? strlen(text) : 0};
-    ishow_chat_message m = {.platform = {"test", 4},
+    ishow_chat_message m = {.kind = (ishow_chat_kind)(data[3] / 32 % (ISHOW_CHAT_KIND_EVENT + 1)),
+                            .roles = data[2],
+                            .platform = {"test", 4},
                             .channel = {"room", 4},
                             .id = id,
                             .user_id = {"u", 1},
                             .display_name = name,
+                            .gift_name = {"rose", 4},
                             .text = span,
                             .emotes = &emote,
                             .n_emotes = 1};
     filtered r;
     if (filter_message(f, &m, 86400.0 * (double)inputs, &r) && r.accepted) {
-        require(*r.text && ishow_utf8_length(r.text) != SIZE_MAX);
+        require((*r.text || m.kind != ISHOW_CHAT_KIND_TEXT) && ishow_utf8_length(r.text) != SIZE_MAX);
         require(count_graphemes(r.text) <= (size_t)o.graphemes_max && count_words(r.text) <= (size_t)o.words_max);
         item *it = item_create(&m, r.text, r.key);
-        char *said = it ? say_item(it, &o, "", 1) : NULL;
+        char *said = it ? say_item(it, &o, data[1] & 4 ? "ah" : "", 1) : NULL;
         require(said && ishow_utf8_length(said) != SIZE_MAX);
         cleaned again;
         require(clean_text((ishow_span){r.text, strlen(r.text)}, NULL, 0, &o, &again));
