@@ -11,8 +11,9 @@ import chaos
 import httpx
 import pytest
 import soak
-from faults import ALONE, Absent
-from serving import Server
+from faults import ALONE, Absent, waiting
+from long_run import message, settings
+from serving import Server, until
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,20 @@ def test_the_server_outlives(fault: object, server: Server) -> None:
 
 def test_nothing_that_was_promised_is_lost_by_kill() -> None:
     assert chaos.kill(2) == 2
+
+
+def test_a_message_that_is_read_while_the_server_is_killed_is_reported(tmp_path: Path) -> None:
+    arguments = (*chaos.OPTIONS, *settings(f"server.state_dir={tmp_path / 'state'}"))
+    first = Server(*arguments)
+    try:
+        with first.client() as api:
+            api.post("/api/danmaku/enqueue", json=message("long") | {"content": soak.LONG}).raise_for_status()
+            until(lambda: api.get("/api/danmaku/queue").json()["playing"])
+    finally:
+        first.kill()
+    with Server(*arguments) as server, server.client() as api:
+        assert waiting(api) == []
+        assert chaos.interrupted(server) == {"long"}
 
 
 def test_a_stream_that_ends_early_is_reported_with_what_the_server_said() -> None:
