@@ -113,7 +113,8 @@ ISHOW_API int ishow_tts_sample_rate(const ishow_tts *tts);
 /* ---- voices ---- */
 
 /* Adds or replaces a voice. samples: 1 to 30 s of clean mono speech, `length` values in [-1, 1] at sample_rate Hz; NULL
- * and 0 for a model without a reference. text: exactly what they say. language: BCP 47, or NULL to detect it. id: 1 to
+ * and 0: the voice is one of the model's own, by its id. text: exactly what they say; NULL for a model that does not
+ * need it, such as the embedded one. language: BCP 47, or NULL to detect it. id: 1 to
  * 64 of A-Z a-z 0-9 . _ -. */
 ISHOW_API ishow_status ishow_tts_set_voice(ishow_tts *tts, const char *id, const char *text, const char *language,
                                            const float *samples, size_t length, int sample_rate, ishow_error *error);

@@ -119,6 +119,7 @@ class ModelInfo(TypedDict):
     text_layout: Literal["padded", "average", "aligned"]
     predicts_durations: bool
     uses_prompt: bool
+    clip_needs_text: bool
     max_frames: int
     nfe: int
     chunk_frames: int

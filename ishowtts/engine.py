@@ -141,7 +141,7 @@ class Engine:
         from .voices import model_voices
 
         for voice in model_voices(model):
-            self.add_voice(voice.id, voice.audio, voice.text, voice.language)
+            self.add_voice(voice.id, voice.prompt, voice.text, voice.language)
 
     def speak(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> Speech:
         """Speak a text of 1 to 5000 characters and wait for the whole speech.
@@ -239,16 +239,17 @@ class Engine:
         self,
         id: str,
         audio: str | Path | ArrayLike | None,
-        text: str,
+        text: str = "",
         language: str | None = None,
         *,
         sample_rate: int | None = None,
     ) -> None:
         """Add a voice, or replace the one with this id.
 
-        `audio`: 1 to 30 s of clean speech, as a file or as mono samples with `sample_rate` in Hz; None for models that
-        use no reference (`info["uses_prompt"]` is False). `text`: the words of the clip. `language`: such as "en",
-        None: guessed from each text. VoiceError, TextError: the id, the clip or its words cannot be used.
+        `audio`: 1 to 30 s of clean speech, as a file or as mono samples with `sample_rate` in Hz, for a model that
+        speaks in the voice of a clip (`info["uses_prompt"]`); None: the voice is one of the model's own, by its id.
+        `text`: the words of the clip, which are needed where `info["clip_needs_text"]`. `language`: such as "en", None:
+        guessed from each text. VoiceError, TextError: the id, the clip or its words cannot be used.
         """
         if audio is None:
             self._core.set_voice(id, text, None, 0, language)
@@ -361,7 +362,7 @@ def open_engine(
     )
     try:
         for voice in found if voices else ():
-            engine.add_voice(voice.id, voice.audio, voice.text, voice.language)
+            engine.add_voice(voice.id, voice.prompt, voice.text, voice.language)
     except BaseException:
         engine.close()
         raise
@@ -377,7 +378,7 @@ def open_speaker(config: Config, compile: Literal["background", "wait", "off"] =
     try:
         for voice in config.load_voices():
             if config.default_voice in (None, voice.id):
-                engine.add_voice(voice.id, voice.audio, voice.text, voice.language)
+                engine.add_voice(voice.id, voice.prompt, voice.text, voice.language)
                 break
     except BaseException:
         engine.close()

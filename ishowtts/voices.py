@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import VoiceError
+from .text.tokens import SPEAKER
+
+if TYPE_CHECKING:
+    from .model.source import ModelSource
 
 VOICE_ID = r"^[A-Za-z0-9._-]{1,64}$"
 _CLIPS = ("reference.flac", "reference.wav")
@@ -21,19 +26,34 @@ _CLIPS = ("reference.flac", "reference.wav")
 class Voice:
     """A voice.
 
-    `audio`: a clip of 1 to 30 s of clean speech, None where the model takes no prompt. `text`: the words of the clip.
-    `language`: a BCP 47 tag, None: guessed from each text.
+    `audio`: a clip of 1 to 30 s of clean speech, None: there is none. `text`: the words of the clip, "" where they are
+    not known and the model does not need them. `language`: a BCP 47 tag, None: guessed from each text. `speaker`: the
+    model was trained on the voice and knows it by its id, so the clip is not needed to speak.
     """
 
     id: str
     audio: Path | None
     text: str
     language: str | None = None
+    speaker: bool = False
 
-    def to_dict(self) -> dict[str, str | None]:
+    @property
+    def prompt(self) -> Path | None:
+        """The clip that the model needs to speak in this voice; None: it needs none."""
+        return None if self.speaker else self.audio
+
+    def to_dict(self) -> dict[str, str | bool | None]:
         """The fields for JSON, the path of the clip absolute."""
         audio = None if self.audio is None else str(self.audio.absolute())
-        return {"id": self.id, "audio": audio, "text": self.text, "language": self.language}
+        return {
+            "id": self.id, "audio": audio, "text": self.text, "language": self.language, "speaker": self.speaker,
+        }  # fmt: skip
+
+
+def _resolved(model: str) -> ModelSource:
+    from .model.source import resolve
+
+    return resolve(model)
 
 
 def model_voices(model: str) -> list[Voice]:
@@ -41,15 +61,13 @@ def model_voices(model: str) -> list[Voice]:
 
     ModelError: there is no such model; VoiceError: `voice.toml` or a voice in it cannot be used.
     """
-    from .model.source import resolve
-
-    source = resolve(model)
+    source = _resolved(model)
     folder = source.vocab_path.parent
     listed = folder / "voice.toml"
     if not listed.is_file():
         clip = next((folder / name for name in _CLIPS if (folder / name).is_file()), None)
         name = re.sub(r"[^A-Za-z0-9._-]", "-", source.config.name)[:64]
-        return [] if clip is None else [checked_voice(name, str(clip), None, None)]
+        return [] if clip is None else [checked_voice(name, str(clip), None, None, model)]
     try:
         entries = tomllib.loads(listed.read_text(encoding="utf-8"))["voices"]
         made = [(e["id"], e.get("audio"), e.get("text"), e.get("language")) for e in entries]
@@ -57,13 +75,15 @@ def model_voices(model: str) -> list[Voice]:
         raise VoiceError(f"{listed} cannot be read: {error}.", status="EFORMAT") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise VoiceError(f"{listed} must be a list of [[voices]], each with an id.", status="EFORMAT") from error
-    return [checked_voice(name, audio and str(folder / audio), text, language) for name, audio, text, language in made]
+    voices = [checked_voice(name, audio and str(folder / audio), *rest, model) for name, audio, *rest in made]
+    return [replace(voice, speaker=SPEAKER + voice.id in source.speakers) for voice in voices]
 
 
-def checked_voice(name: str, audio: str | None, text: str | None, language: str | None) -> Voice:
+def checked_voice(name: str, audio: str | None, text: str | None, language: str | None, model: str) -> Voice:
     """A voice whose id and files were checked; `text` None: the words are in the clip's file with the suffix .txt.
 
-    VoiceError: the id has other characters or is too long, a file is missing or unreadable, or there are no words.
+    `model` says whether they may be missing. VoiceError: the id has other characters or is too long, a file is missing
+    or unreadable, or there are no words; ModelError: there is no such model.
     """
     if not re.fullmatch(VOICE_ID[1:-1], name):
         raise VoiceError(
@@ -79,6 +99,8 @@ def checked_voice(name: str, audio: str | None, text: str | None, language: str 
         try:
             text = beside.read_text(encoding="utf-8")
         except FileNotFoundError:
+            if not _resolved(model).config.clip_needs_text:
+                return Voice(name, clip, "", language)
             raise VoiceError(f"Voice {name} has no text, and there is no {beside}.", field="text") from None
         except (OSError, UnicodeDecodeError) as error:
             raise VoiceError(f"Voice {name}: {beside} cannot be read: {error}.", status="EIO", field="text") from None

@@ -2,7 +2,8 @@
 
     python tests/tiny.py FOLDER [FAULT...]      FOLDER/tiny, and one folder for each fault
 
-Built like the embedded voice (phones, aligned layout, own durations); it follows a reference, and speaks noise.
+Built like the embedded voice (phones, aligned layout, own durations); it takes clips without their words, and speaks
+noise. `letters` makes one like the published models, which needs the words of a clip.
 Faults: "nan" answers NaN, "corrupt" has a cut checkpoint, "shape" has one of another width.
 """
 
@@ -39,35 +40,58 @@ def open_engine(model: Path, **options: object) -> Engine:
     return engine
 
 
+def letters(folder: Path) -> Path:
+    """Write a model of letters in the average layout, whose clips need their words; otherwise as `make`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = [chr(code) for code in range(ord(" "), ord("~") + 1)]
+    dit = DiTConfig(64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=len(vocab), text_layout="average")
+    config = ModelConfig("tiny", dit, MelConfig(), VocosConfig(32, 64, 2))
+    return _write(folder, config, vocab)
+
+
 def make(
-    folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tuple[str, ...] = (), backbone: Backbone = "dit"
+    folder: Path,
+    fault: str = "",
+    guidance_max: float = 0.0,
+    speakers: tuple[str, ...] = ("",),
+    backbone: Backbone = "dit",
+    prompt: bool = True,
 ) -> Path:
-    """Write model.json, vocab.txt and the checkpoints; the same weights every time."""
+    """Write model.json, vocab.txt and the checkpoints; the same weights every time.
+
+    `speakers`: their names, the first "" for that of a clip. `prompt`: it takes clips.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     phones = [name for name in VOCAB.read_text(encoding="utf-8").split() if not name.startswith("@")]
-    vocab = "".join(f"{name}\n" for name in [*phones, *(f"@{name}" for name in speakers)])
-    symbols = len(vocab.splitlines())
+    vocab = [*phones, *(f"@{name}" for name in speakers)]
     dit = DiTConfig(
-        64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=symbols, text_layout="aligned",
+        64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=len(vocab), text_layout="aligned",
         guidance_max=guidance_max, speakers=len(speakers), backbone=backbone,
     )  # fmt: skip
     durations = DurationConfig(16, 1, 3)
-    config = ModelConfig("tiny", dit, MelConfig(), VocosConfig(32, 64, 2), durations, text="phones")
+    return _write(
+        folder, ModelConfig("tiny", dit, MelConfig(), VocosConfig(32, 64, 2), durations, "phones", prompt), vocab, fault
+    )
+
+
+def _write(folder: Path, config: ModelConfig, vocab: list[str], fault: str = "") -> Path:
     config.save(folder / "model.json")
-    (folder / "vocab.txt").write_text(vocab, encoding="utf-8")
+    (folder / "vocab.txt").write_text("".join(f"{name}\n" for name in vocab), encoding="utf-8")
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        width = 128 if fault == "shape" else dit.dim
+        width = 128 if fault == "shape" else config.dit.dim
         parts: dict[str, torch.nn.Module] = {
-            "dit": BACKBONES[backbone](dataclasses.replace(dit, dim=width, heads=width // 64)),
+            "dit": BACKBONES[config.dit.backbone](dataclasses.replace(config.dit, dim=width, heads=width // 64)),
             "vocos": Vocos(config.vocos, config.mel),
-            "duration": DurationPredictor(durations, symbols, len(speakers)),
         }
+        if config.duration is not None:
+            parts["duration"] = DurationPredictor(config.duration, len(vocab), config.dit.speakers)
         for part in parts.values():
             for name, weight in part.named_parameters():
                 # The strength of guidance must change the result more than the other inputs do.
                 torch.nn.init.normal_(weight, std=0.5 if name.startswith("guidance_embed") else 0.05)
-    torch.nn.init.constant_(parts["duration"].out.bias, 1.5)  # e^1.5 frames a phone
+    if "duration" in parts:
+        torch.nn.init.constant_(parts["duration"].out.bias, 1.5)  # e^1.5 frames a phone
     if fault == "nan":
         torch.nn.init.constant_(parts["dit"].proj_out.bias, 3e38)  # finite in the file, not after a step
     for name, part in parts.items():

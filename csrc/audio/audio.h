@@ -69,6 +69,10 @@ void ishow_audio_scale(float *samples, size_t n, float factor);
 ISHOW_API void ishow_audio_speech_span(const float *samples, size_t n, int sample_rate, float floor_rms, double margin,
                                        size_t *begin, size_t *end);
 
+/* Where to cut a clip that is too long: samples up to the middle of its quietest tenth of a second between `from` and
+ * `to` seconds, the last one among pauses. At most n. */
+ISHOW_API size_t ishow_audio_quiet_cut(const float *samples, size_t n, int sample_rate, double from, double to);
+
 /* Shortens every silence longer than `max_silence` seconds to that length in place, with a 5 ms fade at each cut;
  * leading and trailing silence is trimmed to `margin`. Returns the new length. */
 ISHOW_API size_t ishow_audio_remove_silence(float *samples, size_t n, int sample_rate, double max_silence,

@@ -1,4 +1,5 @@
 /* Where speech is, and clips without the pauses. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,24 @@ void ishow_audio_speech_span(const float *samples, size_t n, int sample_rate, fl
         return; /* without memory: keep everything */
     widen(&frames, n, samples_of(margin, sample_rate, n), begin, end);
     free(frames.rms);
+}
+
+size_t ishow_audio_quiet_cut(const float *samples, size_t n, int sample_rate, double from, double to) {
+    enum { WIDTH = 10 }; /* frames, a tenth of a second */
+    ishow_frames frames;
+    if (!ishow_frames_measure(samples, n, sample_rate, ISHOW_SILENCE_RMS, &frames)) return n;
+    size_t last = samples_of(to, sample_rate, n) / frames.size, cut = last;
+    float least = INFINITY;
+    for (size_t i = samples_of(from, sample_rate, n) / frames.size; i + WIDTH <= last; i++) {
+        float level = 0;
+        for (size_t k = i; k < i + WIDTH; k++)
+            if (frames.rms[k] > frames.threshold) level += frames.rms[k];
+        if (level > least) continue;
+        least = level;
+        cut = i + WIDTH / 2;
+    }
+    free(frames.rms);
+    return cut * frames.size;
 }
 
 size_t ishow_audio_remove_silence(float *samples, size_t n, int sample_rate, double max_silence, double margin) {

@@ -17,6 +17,7 @@
 /* Voices. */
 #define ISHOW_REFERENCE_SECONDS_MIN 1.0
 #define ISHOW_REFERENCE_SECONDS_MAX 30.0
+#define ISHOW_CLIP_SECONDS_USED     8.0   /* of a longer clip, where its words are not needed */
 #define ISHOW_REFERENCE_RMS_MIN     0.005 /* RMS of the speech in an uploaded clip, -46 dBFS */
 #define ISHOW_REFERENCE_RMS_MAX     0.5
 #define ISHOW_REFERENCE_CLIPPED_MAX 0.001 /* share of samples at full scale */

@@ -122,7 +122,7 @@ static ishow_status tokenize(void *self, const char *ref_text, const char *text,
     ishow_status status = ISHOW_OK;
     *out = (ishow_tokens){0};
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *pair = PyObject_CallMethod(self, "tokenize", "sszz", ref_text, text, language, voice);
+    PyObject *pair = PyObject_CallMethod(self, "tokenize", "zszz", ref_text, text, language, voice);
     if (!pair || take_tokens(pair, out) != 0) status = ishow_py_fail(error, "Tokenising the text");
     Py_XDECREF(pair);
     PyGILState_Release(lock);

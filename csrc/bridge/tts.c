@@ -67,8 +67,8 @@ static ishow_status open_settings(ishow_tts *tts, ishow_bridge *bridge, const se
         return ishow_fail(error, ISHOW_ENOMEM, "", "Out of memory.");
     for (size_t i = 0; i < s->n_voices; i++) {
         const ishow_voice_setting *v = &s->voices[i];
-        status = v->audio ? ishow_tts_load_voice(tts, v->id, v->text, v->language, v->audio, error)
-                          : ishow_tts_set_voice(tts, v->id, v->text, v->language, NULL, 0, 0, error);
+        status = v->audio && !v->speaker ? ishow_tts_load_voice(tts, v->id, v->text, v->language, v->audio, error)
+                                         : ishow_tts_set_voice(tts, v->id, v->text, v->language, NULL, 0, 0, error);
         if (status != ISHOW_OK) return status;
     }
     return ISHOW_OK;

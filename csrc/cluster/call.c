@@ -87,7 +87,7 @@ static ishow_status find_voice(gateway *g, const ishow_request *request, char id
         json_decref(all);
     }
     return ishow_request_check_voice(request, voice != NULL, voice ? wire_number(voice, "seconds") : 0,
-                                     g->directory.model.uses_prompt, known, error);
+                                     ishow_clip_needs_text(&g->directory.model), known, error);
 }
 
 ishow_status call_submit(ishow_engine *engine, const ishow_request *given, void (*notify)(void *user), void *user,

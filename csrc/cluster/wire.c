@@ -151,6 +151,7 @@ static const struct {
     {"spectrum_hop", offsetof(ishow_model_info, spectrum_hop)},
     {"n_mels", offsetof(ishow_model_info, n_mels)},
     {"uses_prompt", offsetof(ishow_model_info, uses_prompt)},
+    {"text_layout", offsetof(ishow_model_info, text_layout)},
     {"nfe", offsetof(ishow_model_info, nfe)},
 };
 

@@ -117,40 +117,39 @@ size_t ishow_pace_frames(const ishow_pace *pace, const char *text, size_t bytes,
     return frames < 2 ? 2 : (size_t)frames;
 }
 
-/* Computes ends[from..to) from predicted[from..to), distributing exactly `frames` frames after `begin`. */
-static void fill_ends(const float *predicted, size_t from, size_t to, size_t begin, size_t frames, size_t *ends) {
+/* Computes ends[from..n) from predicted[from..n), distributing exactly `frames` frames after `begin`. */
+static void fill_ends(const float *predicted, size_t from, size_t n, size_t begin, size_t frames, size_t *ends) {
     double sum = 0, run = 0;
-    size_t n = to - from, last = begin;
-    for (size_t i = from; i < to; i++) sum += (double)predicted[i];
-    for (size_t i = from; i < to; i++) {
+    size_t last = begin;
+    for (size_t i = from; i < n; i++) sum += (double)predicted[i];
+    for (size_t i = from; i < n; i++) {
         run += (double)predicted[i];
         size_t end = begin + (size_t)llround(run / sum * (double)frames);
-        if (frames >= n) { /* at least one frame for this token and for each that follows */
-            size_t most = begin + frames - (to - 1 - i);
+        if (frames >= n - from) { /* at least one frame for this token and for each that follows */
+            size_t most = begin + frames - (n - 1 - i);
             if (end < last + 1) end = last + 1;
             if (end > most) end = most;
         }
         ends[i] = last = end;
     }
-    ends[to - 1] = begin + frames;
+    ends[n - 1] = begin + frames;
 }
 
-size_t ishow_align_ends(const float *predicted, size_t n, size_t n_ref, size_t ref_frames, double speed,
-                        size_t gen_frames, size_t *ends) {
-    double ref_sum = 0, gen_sum = 0, rate = 1;
-    if (n == 0 || n_ref >= n) return 0;
-    for (size_t i = 0; i < n; i++) {
+size_t ishow_align_ends(const float *predicted, size_t n, size_t ref_frames, double speed, size_t gen_frames,
+                        size_t *ends) {
+    const size_t n_ref = ref_frames > 0;
+    double sum = 0;
+    if (n <= n_ref) return 0;
+    for (size_t i = n_ref; i < n; i++) {
         if (!isfinite(predicted[i]) || predicted[i] <= 0) return 0;
-        *(i < n_ref ? &ref_sum : &gen_sum) += (double)predicted[i];
+        sum += (double)predicted[i];
     }
-    if (n_ref && ref_frames) rate = fmin(fmax((double)ref_frames / ref_sum, 0.7), 1.4);
     if (!gen_frames) {
-        double frames = fmin(round(gen_sum * rate / speed), 1e7);
-        gen_frames = (size_t)frames;
+        gen_frames = (size_t)fmin(round(sum / speed), 1e7);
         if (gen_frames < n - n_ref) gen_frames = n - n_ref;
     }
     if (gen_frames < 2) gen_frames = 2;
-    if (n_ref) fill_ends(predicted, 0, n_ref, 0, ref_frames, ends);
+    if (n_ref) ends[0] = ref_frames;
     fill_ends(predicted, n_ref, n, ref_frames, gen_frames, ends);
     return ends[n - 1];
 }

@@ -74,8 +74,9 @@ typedef struct ishow_text_frontend {
     /* Cuts a text with markup between its orders; free *out with ishow_parts_free. EINVAL, field "markup", for an
      * order that cannot be obeyed. NULL: no text has markup. */
     ishow_status (*cut)(void *self, const char *text, ishow_part **out, size_t *n, ishow_error *error);
-    /* Tokens of ref_text followed by text (F5 tokenises them joined). ref_text may be "". voice: id of the voice, NULL:
-     * none; models with named speakers have a token for each. */
+    /* Tokens of ref_text followed by text (F5 tokenises them joined). ref_text NULL: the row has no reference; "": it
+     * has one whose words are not part of the row, and whose token names no speaker (ALIGNED). voice: id of the voice,
+     * NULL: none; models with named speakers have a token for each. */
     ishow_status (*tokenize)(void *self, const char *ref_text, const char *text, const char *language,
                              const char *voice, ishow_tokens *out, ishow_error *error);
     /* What the front end returns about its reading, or is given: JSON for JSON, which is the caller's (free()). Verbs
@@ -121,14 +122,16 @@ ISHOW_API ishow_status ishow_engine_ask_frontend(ishow_engine *engine, const cha
 /* Copies the active backend's description. */
 ISHOW_API void ishow_engine_info(ishow_engine *engine, ishow_model_info *out);
 
-/* A voice: reference audio, decoded, at any rate, and its exact text. Everything is copied; the audio is resampled,
- * trimmed and normalised in level here (F5: an RMS below ISHOW_TARGET_RMS is raised to it). An existing id is replaced;
- * utterances in flight keep their voice. */
+/* A voice: reference audio, decoded, at any rate, and, where ishow_clip_needs_text, its exact text. Everything is
+ * copied; the audio is resampled, trimmed and normalised in level here (F5: an RMS below ISHOW_TARGET_RMS is raised to
+ * it), and cut in a pause after at most ISHOW_CLIP_SECONDS_USED where no text has to fit it. An existing id is
+ * replaced; utterances in flight keep their voice. */
 typedef struct ishow_voice {
     const char *id;       /* [A-Za-z0-9._-]{1,64} */
     const char *language; /* BCP 47 or NULL */
-    const char *text;     /* reference transcript, UTF-8 */
-    const float *samples; /* mono; may be NULL with length 0 when the model uses no prompt */
+    const char *text;     /* reference transcript, UTF-8; NULL: none */
+    const float *samples; /* mono; NULL with length 0: the voice is one of the model's own, by its id. Not where a clip
+                             needs its text */
     size_t length;
     int sample_rate;
 } ishow_voice;
@@ -142,7 +145,8 @@ void ishow_engine_install_voice(ishow_engine *engine, ishow_prepared_voice *prep
 void ishow_prepared_voice_discard(ishow_prepared_voice *prepared); /* NULL allowed */
 
 /* Checks an uploaded reference: 1 to 30 s, neither too quiet nor too loud nor clipped, containing speech, with a text
- * of a plausible length. EINVAL or ELIMIT with field "audio" or "text" and advice on what to do. */
+ * (NULL: none is needed) of a plausible length. EINVAL or ELIMIT with field "audio" or "text" and advice on what to do.
+ */
 ISHOW_API ishow_status ishow_check_reference(const ishow_pcm *pcm, const char *text, ishow_error *error);
 
 /* prepare and install at once. */

@@ -29,9 +29,9 @@ typedef struct ishow_prepared_voice {
     char id[65], language[16];
     char *text;   /* as given */
     char *spoken; /* normalised, ending with punctuation; created at first use by the text thread and used by it only */
-    float *samples; /* at the model's rate, trimmed, RMS raised to ISHOW_TARGET_RMS; NULL for models without prompt */
+    float *samples; /* at the model's rate, trimmed, RMS raised to ISHOW_TARGET_RMS; NULL: the model has the voice */
     size_t mapped;  /* bytes of samples that are in a file; 0: they are in memory */
-    size_t length, frames;
+    size_t length, frames; /* 0 without samples */
     double seconds;
     float restore;       /* factor that restores the reference's own level in the result (F5) */
     ishow_cache_key key; /* of samples and mel parameters */

@@ -52,10 +52,11 @@ ISHOW_API int ishow_request_steps(const ishow_request *request, const ishow_mode
  * times of its steps, [ISHOW_NFE_MAX + 1] out. */
 ISHOW_API ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_error *error);
 
-/* Then checks its voice. found: the voice exists; seconds: of its reference; known: ids of all voices with ", " between
- * them. ENOTFOUND; EINVAL with the field. */
+/* Then checks its voice. found: the voice exists; needs_voice: the model speaks in none without one; seconds: of the
+ * voice's reference; known: ids of all voices with ", " between them. ENOTFOUND; EINVAL with the field.
+ */
 ISHOW_API ishow_status ishow_request_check_voice(const ishow_request *request, int found, double seconds,
-                                                 int uses_prompt, const char *known, ishow_error *error);
+                                                 int needs_voice, const char *known, ishow_error *error);
 ISHOW_API void ishow_voice_names_add(char *known, size_t n, const char *id); /* as far as there is room */
 
 /* A seed for a request without one: of 53 bits, so that a client that keeps numbers as doubles can give it back. */

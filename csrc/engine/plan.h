@@ -68,13 +68,13 @@ ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double 
 ishow_status ishow_feed_cut(const char *text, size_t bytes, int goes_on, const ishow_pace *pace, double least,
                             double goal, double max_units, size_t *out, ishow_error *error);
 
-/* Where each token ends, in frames, from predicted frames per token at speed 1. The first n_ref tokens fill exactly
- * ref_frames; the others take the predicted time / speed, times the reference's own rate (ref_frames over its
- * prediction, 0.7..1.4). gen_frames > 0 replaces that sum and keeps the proportions. Every token has at least one frame
- * if there are enough. Rounding keeps the sums. ends: [n] out. Returns the total, ends[n - 1]; 0 when a prediction is
- * not a positive finite number. */
-size_t ishow_align_ends(const float *predicted, size_t n, size_t n_ref, size_t ref_frames, double speed,
-                        size_t gen_frames, size_t *ends);
+/* Where each token ends, in frames, from predicted frames per token at speed 1. With ref_frames > 0 the first token,
+ * which names no speaker, lasts for the frames of the reference; the others take the predicted time / speed. gen_frames
+ * > 0 replaces that sum and keeps the proportions. Every token has at least one frame if there are enough. Rounding
+ * keeps the sums. ends: [n] out. Returns the total, ends[n - 1]; 0 when a prediction is not a positive finite number,
+ * or nothing follows the reference. */
+size_t ishow_align_ends(const float *predicted, size_t n, size_t ref_frames, double speed, size_t gen_frames,
+                        size_t *ends);
 
 /* index[f] = token of frame f, phase[f] = position of the frame's middle within its token, in (0, 1). Both [ends[n -
  * 1]]. */

@@ -54,6 +54,11 @@ static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const c
                        "the front end reported that %zu of %zu tokens belong to the reference", tokens.n_ref, tokens.n);
         goto done;
     }
+    if (ref_text && engine->info.text_layout == ISHOW_TEXT_ALIGNED && tokens.n_ref != 1) {
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "the front end gave a reference %zu tokens instead of one",
+                            tokens.n_ref);
+        goto done;
+    }
     c->tokens = ishow_alloc(tokens.n, sizeof *c->tokens);
     if (!c->tokens) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu tokens", tokens.n);
@@ -165,16 +170,15 @@ static ishow_status plan_part(ishow_engine *engine, const ishow_utterance *u, co
     char *piece = NULL;
     ishow_span *spans = NULL;
     size_t n_spans = 0, ref_frames = 0;
-    const char *ref_text = "";
+    const char *ref_text = NULL;
 
     ishow_status status = engine->frontend.normalize(
         engine->frontend.self, text, v && v->language[0] ? v->language : NULL, u->markup, &reading, error);
     if (status != ISHOW_OK) goto done;
     const char *normal = reading.text;
-    if (v && info->uses_prompt) {
-        status = speak_reference(engine, v, error);
-        if (status != ISHOW_OK) goto done;
-        ref_text = v->spoken;
+    if (v && v->frames) {
+        if (ishow_clip_needs_text(info) && (status = speak_reference(engine, v, error)) != ISHOW_OK) goto done;
+        ref_text = v->spoken ? v->spoken : "";
         ref_frames = v->frames;
     }
     if (!p->unspoken.count)
@@ -182,7 +186,7 @@ static ishow_status plan_part(ishow_engine *engine, const ishow_utterance *u, co
     else
         p->unspoken.count += reading.unspoken.count;
     double frames_per_second = (double)info->sample_rate / info->hop;
-    ishow_pace pace = ishow_pace_make(ref_text, ref_frames, normal, frames_per_second);
+    ishow_pace pace = ishow_pace_make(v && v->spoken ? v->spoken : "", ref_frames, normal, frames_per_second);
     double ref_seconds = (double)ref_frames / frames_per_second,
            seconds_left = 0.8 * (double)(info->max_frames - ref_frames) / frames_per_second;
     double limit;

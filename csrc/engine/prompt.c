@@ -69,10 +69,9 @@ static ishow_status encode(ishow_engine *engine, const job *j, ishow_cache_key k
     const size_t n = j->ref_frames;
     if (!memcmp(&key, &engine->prompt_of, sizeof key)) return ISHOW_OK;
     if (info->text_layout == ISHOW_TEXT_ALIGNED) {
-        ishow_status status = encode_durations(engine, c->tokens, c->n_ref, error);
-        if (status) return status;
-        if (ishow_align_ends(engine->frames.data, c->n_ref, 0, 0, 1, n, engine->ends.data) != n)
-            return ishow_fail(error, ISHOW_EMODEL, "", "the model predicted no durations for the reference's text");
+        if (!ishow_workspace_grow(&engine->ends, 1, sizeof n)) /* one token, which lasts for all frames */
+            return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a reference of %zu frames", n);
+        *(size_t *)engine->ends.data = n;
     }
     if (!ishow_workspace_grow(&engine->prompt_h, 2 * n * (size_t)info->dim, sizeof(float)))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a reference of %zu frames", n);

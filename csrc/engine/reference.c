@@ -45,7 +45,7 @@ ishow_status ishow_check_reference(const ishow_pcm *pcm, const char *text, ishow
         return ishow_fail(error, ISHOW_ELIMIT, "audio", "The clip lasts %.2f s; it must last %g to %g s.", seconds,
                           ISHOW_REFERENCE_SECONDS_MIN, ISHOW_REFERENCE_SECONDS_MAX);
     ishow_status status = ishow_audio_speech_measure(pcm->samples, pcm->length, pcm->sample_rate, &m, error);
-    if (status || (status = check_audio(&m, error))) return status;
+    if (status || (status = check_audio(&m, error)) || !text) return status;
     if (!ishow_text_scripts(text, strlen(text)) && !strpbrk(text, "0123456789"))
         return ishow_fail(error, ISHOW_EINVAL, "text", "The text must hold the words that are spoken in the clip.");
     double spoken = (double)(m.end - m.begin) / pcm->sample_rate, wanted = ishow_speech_seconds(text, strlen(text)),

@@ -116,15 +116,15 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
         float *predicted = engine->frames.data;
         for (size_t i = c->n_ref; c->token_lengths && i < c->n_tokens; i++)
             predicted[i] *= (float)c->token_lengths[i - c->n_ref] / 100;
-        size_t total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, c->speed,
-                                        c->gen_frames, engine->ends.data);
+        size_t total = ishow_align_ends(engine->frames.data, c->n_tokens, j->ref_frames, c->speed, c->gen_frames,
+                                        engine->ends.data);
         if (!total)
             return ishow_fail(error, ISHOW_EMODEL, "",
                               "the model predicted a duration that is not a positive number, in chunk %zu of %zu",
                               j->index + 1, u->n_chunks);
         if (total > info->max_frames &&
             info->max_frames - j->ref_frames >= c->n_tokens - c->n_ref) /* the speech is shortened to fit */
-            total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, c->speed,
+            total = ishow_align_ends(engine->frames.data, c->n_tokens, j->ref_frames, c->speed,
                                      info->max_frames - j->ref_frames, engine->ends.data);
         if (info->text_layout == ISHOW_TEXT_ALIGNED || total > j->frames) j->frames = total;
     }

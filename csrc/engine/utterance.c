@@ -162,12 +162,12 @@ static ishow_utterance *make(ishow_engine *engine, const ishow_request *request,
     return u;
 }
 
-ishow_status ishow_request_check_voice(const ishow_request *r, int found, double seconds, int uses_prompt,
+ishow_status ishow_request_check_voice(const ishow_request *r, int found, double seconds, int needs_voice,
                                        const char *known, ishow_error *error) {
     if (!found && r->voice)
         return ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s'%s%s", r->voice,
                           *known ? "; there are " : "", known);
-    if (!found && uses_prompt)
+    if (!found && needs_voice)
         return ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "no voice is configured, and this model needs one");
     if (found && r->fix_duration > 0 && r->fix_duration < seconds + 0.2)
         return ishow_fail(error, ISHOW_EINVAL, "fix_duration",
@@ -214,7 +214,7 @@ ishow_status local_submit(ishow_engine *engine, const ishow_request *given, void
     } else if (engine->stopping) {
         status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
     } else if ((status = ishow_request_check_voice(request, u->voice != NULL, u->voice ? u->voice->seconds : 0,
-                                                   engine->info.uses_prompt, known, error)) != ISHOW_OK) {
+                                                   ishow_clip_needs_text(&engine->info), known, error)) != ISHOW_OK) {
         /* said already */
     } else {
         u->left = admission_estimate(engine, u);

@@ -2,8 +2,8 @@
  *
  * Reference behaviour: f5_tts.infer.utils_infer.preprocess_ref_audio_text and infer_batch_process: silence at the
  * ends is removed but for 50 ms; a level under 0.1 RMS is raised to it, and the result is lowered by the same factor;
- * the text ends with punctuation and a space. Unlike there, audio is not cut at 12 s, since its text would no longer
- * fit. */
+ * the text ends with punctuation and a space. Unlike there, audio whose text is part of the row is not cut at 12 s,
+ * since the text would no longer fit. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 
 static const float SILENCE_RMS = 0.001f; /* -60 dBFS */
 static const double EDGE_SECONDS = 0.05;
+static const double CUT_SECONDS_MIN = 5; /* a clip that is too long is cut in a pause between here and the limit */
 
 void voice_release(voice *v) {
     if (!v || __atomic_sub_fetch(&v->references, 1, __ATOMIC_ACQ_REL)) return;
@@ -68,6 +69,14 @@ static ishow_status condition(ishow_engine *engine, voice *v, const ishow_voice 
     if (status != ISHOW_OK) return status;
     size_t begin, end;
     ishow_audio_speech_span(pcm.samples, pcm.length, info->sample_rate, SILENCE_RMS, EDGE_SECONDS, &begin, &end);
+    if (!ishow_clip_needs_text(info) && end - begin > (size_t)(ISHOW_CLIP_SECONDS_USED * info->sample_rate)) {
+        const size_t n = ishow_audio_quiet_cut(pcm.samples + begin, end - begin, info->sample_rate, CUT_SECONDS_MIN,
+                                               ISHOW_CLIP_SECONDS_USED);
+        size_t from, to;
+        ishow_audio_speech_span(pcm.samples + begin, n, info->sample_rate, SILENCE_RMS, EDGE_SECONDS, &from, &to);
+        end = begin + to;
+        begin += from;
+    }
     if (end - begin <= (size_t)info->n_fft) {
         status =
             ishow_fail(error, ISHOW_EINVAL, "audio", "the reference holds no speech: nothing in it is above -60 dBFS");
@@ -138,14 +147,13 @@ ishow_status local_prepare_voice(ishow_engine *engine, const ishow_voice *given,
         status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a voice");
         goto done;
     }
-    if (engine->info.uses_prompt) {
-        if (!ishow_text_scripts(text, strlen(text)) && !strpbrk(text, "0123456789")) {
-            status = ishow_fail(error, ISHOW_EINVAL, "text", "this model needs the exact text of the reference");
-            goto done;
-        }
-        status = condition(engine, v, given, error);
-        if (status != ISHOW_OK) goto done;
+    if (ishow_clip_needs_text(&engine->info) && !ishow_text_scripts(text, strlen(text)) &&
+        !strpbrk(text, "0123456789")) {
+        status = ishow_fail(error, ISHOW_EINVAL, "text", "this model needs the exact text of the reference");
+        goto done;
     }
+    const int clip = given->samples || ishow_clip_needs_text(&engine->info); /* others have voices of their own */
+    if (engine->info.uses_prompt && clip && (status = condition(engine, v, given, error)) != ISHOW_OK) goto done;
     *out = v;
     v = NULL;
 done:

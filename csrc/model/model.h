@@ -34,7 +34,7 @@ typedef struct ishow_model_info {
     int mod_width;           /* values of one modulation row */
     ishow_text_layout text_layout;
     int predicts_durations; /* 1 when `durations` works */
-    int uses_prompt;        /* 0: the reference is not part of the sequence (single-speaker models) */
+    int uses_prompt;        /* 0: the reference is not part of the sequence: the model speaks in its own voices only */
     size_t max_frames;      /* most frames of one row, including the reference */
     int nfe;                /* recommended steps of the solver; 0: not given */
     size_t chunk_frames;    /* recommended most frames of a row, as in training; 0: not given */
@@ -43,6 +43,12 @@ typedef struct ishow_model_info {
     int one_branch; /* 1: a row without guidance takes half the work, since the other branch is not computed; 0: both
                        are always computed */
 } ishow_model_info;
+
+/* 1 when a clip of a voice comes with its words, which are part of the row; 0: the model takes the clip alone, or none.
+ */
+static inline int ishow_clip_needs_text(const ishow_model_info *info) {
+    return info->uses_prompt && info->text_layout != ISHOW_TEXT_ALIGNED;
+}
 
 static inline size_t ishow_spectrum_bins(const ishow_model_info *info) { return (size_t)info->spectrum_fft / 2 + 1; }
 

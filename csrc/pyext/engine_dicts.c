@@ -25,7 +25,9 @@ PyObject *pyext_model_info(const ishow_model_info *info) {
                                      MEMBER(ishow_model_info, chunk_frames, MEMBER_SIZE),
                                      MEMBER(ishow_model_info, max_rows, MEMBER_SIZE)};
     PyObject *dict = PYEXT_DICT(members, info), *layout = PyUnicode_FromString(layouts[info->text_layout]);
-    if (!dict || !layout || PyDict_SetItemString(dict, "text_layout", layout) < 0) Py_CLEAR(dict);
+    if (!dict || !layout || PyDict_SetItemString(dict, "text_layout", layout) < 0 ||
+        PyDict_SetItemString(dict, "clip_needs_text", ishow_clip_needs_text(info) ? Py_True : Py_False) < 0)
+        Py_CLEAR(dict);
     Py_XDECREF(layout);
     return dict;
 }

@@ -20,6 +20,10 @@ static void write_compile(const ishow_server *s, ishow_buffer *body) {
     ishow_buffer_json_text(body, why);
 }
 
+static void write_flag(ishow_buffer *body, const char *name, const ishow_engine *engine, int value) {
+    ishow_buffer_format(body, ",\"%s\":%s", name, !engine ? "null" : value ? "true" : "false");
+}
+
 enum MHD_Result answer_health(exchange *x) {
     ishow_server *s = x->server;
     ishow_engine *engine = atomic_load(&s->engine);
@@ -44,7 +48,8 @@ enum MHD_Result answer_health(exchange *x) {
     ishow_buffer_json_text(&body, engine ? info.name : NULL);
     ishow_buffer_text(&body, ",\"precision\":");
     ishow_buffer_json_text(&body, engine ? info.precision : NULL);
-    ishow_buffer_format(&body, ",\"cloning\":%s", !engine ? "null" : info.uses_prompt ? "true" : "false");
+    write_flag(&body, "cloning", engine, info.uses_prompt);
+    write_flag(&body, "clip_needs_text", engine, ishow_clip_needs_text(&info));
     write_compile(s, &body);
     ishow_buffer_text(&body, "}");
     free(voices);

@@ -222,6 +222,7 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
         v->audio = json_string_value(json_object_get(voice, "audio"));
         v->text = json_string_value(json_object_get(voice, "text"));
         v->language = json_string_value(json_object_get(voice, "language"));
+        v->speaker = json_is_true(json_object_get(voice, "speaker"));
         if (!v->id || !v->text) {
             status = ishow_fail(error, ISHOW_EINTERNAL, "",
                                 "The checked configuration cannot be read: voice %zu has no id or text.", i);

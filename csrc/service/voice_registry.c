@@ -79,6 +79,7 @@ registry_entry *ishow_voice_registry_get(voice_registry *r, const char *id) {
 /* ---- sound ---- */
 
 static const char *audio_of(const registry_entry *e) { return e->override_audio ? e->override_audio : e->audio; }
+static const char *prompt_of(const registry_entry *e) { return e->override_audio || !e->speaker ? audio_of(e) : NULL; }
 static const char *text_of(const registry_entry *e) { return e->override_text ? e->override_text : e->text; }
 
 static ishow_status decode(const char *path, ishow_pcm *out, ishow_error *error) {
@@ -102,10 +103,20 @@ static ishow_status prepare(ishow_engine *engine, registry_entry *e, ishow_prepa
     ishow_pcm pcm = {0};
     *out = NULL;
     e->stamp = ishow_file_stamp(audio_of(e));
-    ishow_status status = audio_of(e) ? decode(audio_of(e), &pcm, error) : ISHOW_OK;
+    ishow_status status = prompt_of(e) ? decode(prompt_of(e), &pcm, error) : ISHOW_OK;
     if (!status) status = prepare_pcm(engine, e, &pcm, out, error);
     ishow_pcm_free(&pcm);
     return status;
+}
+
+static int needs_text(ishow_engine *engine) {
+    ishow_model_info info;
+    ishow_engine_info(engine, &info);
+    return ishow_clip_needs_text(&info);
+}
+
+static ishow_status check(ishow_engine *engine, const ishow_pcm *pcm, const char *text, ishow_error *error) {
+    return ishow_check_reference(pcm, needs_text(engine) ? text : NULL, error);
 }
 
 /* ---- all at once ---- */
@@ -114,7 +125,8 @@ static int same(const char *a, const char *b) { return a == b || (a && b && !str
 
 static int unchanged(const registry_entry *old, const registry_entry *e) {
     return old && same(audio_of(old), audio_of(e)) && same(text_of(old), text_of(e)) &&
-           !strcmp(old->language, e->language) && old->stamp == ishow_file_stamp(audio_of(e));
+           !strcmp(old->language, e->language) && old->speaker == e->speaker &&
+           old->stamp == ishow_file_stamp(audio_of(e));
 }
 
 static registry_entry *append(registry_entry ***end, const char *id, const char *language, const char *audio,
@@ -161,19 +173,21 @@ static ishow_status plan(voice_registry *r, const ishow_voice_setting *voices, s
                          registry_entry **out, ishow_error *error) {
     ishow_voice_row *rows = NULL;
     size_t n_rows = 0;
-    registry_entry **end = out;
+    registry_entry **end = out, *e;
     ishow_status status = r->store ? ishow_voice_store_list(r->store, &rows, &n_rows, error) : ISHOW_OK;
     *out = NULL;
     for (size_t i = 0; !status && i < n; i++)
-        if (!append(&end, voices[i].id, voices[i].language, voices[i].audio, voices[i].text))
+        if ((e = append(&end, voices[i].id, voices[i].language, voices[i].audio, voices[i].text)))
+            e->speaker = voices[i].speaker;
+        else
             status = ishow_fail(error, ISHOW_ENOMEM, "", "There is not enough memory for the voices.");
     if (!status && n_rows && !clones)
         ishow_log(ISHOW_LOG_WARN, "voices",
-                  "%zu clips uploaded over HTTP are stored but not used: this model speaks in its own voice only",
+                  "%zu clips uploaded over HTTP are stored but not used: this model speaks in its own voices only",
                   n_rows);
     for (size_t i = 0; !status && clones && i < n_rows;
          i++) { /* ordered by id and kind: a voice precedes its override */
-        registry_entry *e = find(*out, rows[i].id);
+        e = find(*out, rows[i].id);
         if (rows[i].kind == ISHOW_VOICE_OVERRIDE) {
             if (e) set_override(r, e, &rows[i]);
         } else if (e) {
@@ -285,8 +299,8 @@ static int can_keep(const voice_registry *r, ishow_engine *engine, fault *f) {
     ishow_engine_info(engine, &info);
     if (!info.uses_prompt)
         return ishow_fault_set(f, 409, "unsupported", "audio",
-                               "The model %s has one voice of its own and cannot speak in another. A published F5-TTS "
-                               "checkpoint can: see model.name in the configuration.",
+                               "The model %s speaks in its own voices only. A published F5-TTS checkpoint speaks in "
+                               "that of a clip: see model.name in the configuration.",
                                info.name);
     if (!r->store)
         return ishow_fault_set(f, 503, "unavailable", "",
@@ -323,12 +337,12 @@ static int commit(voice_registry *r, ishow_engine *engine, registry_entry *e, is
     return 1;
 }
 
-/* Decodes an upload and checks it against its text. */
-static int hear(const ishow_buffer *clip, const char *text, ishow_pcm *pcm, fault *f) {
+/* Decodes an upload and checks it, against its text where the model needs that. */
+static int hear(ishow_engine *engine, const ishow_buffer *clip, const char *text, ishow_pcm *pcm, fault *f) {
     const ishow_decode_limits limits = ishow_decode_limits_reference();
     ishow_error error = {0};
     ishow_status status = ishow_audio_decode_isolated(clip->data, clip->n, &limits, pcm, &error);
-    if (!status && text) status = ishow_check_reference(pcm, text, &error);
+    if (!status) status = check(engine, pcm, text, &error);
     return status ? refuse(f, &error) : 1;
 }
 
@@ -340,7 +354,7 @@ int ishow_voice_registry_add(voice_registry *r, ishow_engine *engine, const char
     registry_entry *e = NULL, **end = &e;
     ishow_voice_row row = {.kind = ISHOW_VOICE_CREATED};
     int good = 0;
-    if (!can_keep(r, engine, f) || !hear(clip, text, &pcm, f)) goto unlocked;
+    if (!can_keep(r, engine, f) || !hear(engine, clip, text, &pcm, f)) goto unlocked;
     pthread_mutex_lock(&r->change);
     if (find(r->entries, id)) {
         ishow_fault_set(f, 409, "voice_exists", "id",
@@ -385,19 +399,20 @@ int ishow_voice_registry_override(voice_registry *r, ishow_engine *engine, const
     }
     if (!can_keep(r, engine, f)) goto done;
     const char *spoken = text ? text : text_of(old);
-    if (clip && !hear(clip, spoken, &pcm, f)) goto done;
-    if (!clip && ((!audio_of(old) ? ishow_fail(&error, ISHOW_EINVAL, "audio",
-                                               "This voice has no clip yet: send one with the text.")
-                                  : decode(audio_of(old), &pcm, &error)) ||
-                  ishow_check_reference(&pcm, spoken, &error))) {
+    if (clip && !hear(engine, clip, spoken, &pcm, f)) goto done;
+    if (!clip && ((!prompt_of(old) ? ishow_fail(&error, ISHOW_EINVAL, "audio",
+                                                "This voice has no clip yet: send one with the text.")
+                                   : decode(prompt_of(old), &pcm, &error)) ||
+                  check(engine, &pcm, spoken, &error))) {
         refuse(f, &error);
         goto done;
     }
-    /* A text alone is used with the present clip, a clip alone with the present text. */
+    /* A text alone is used with the present clip, a clip alone with the present text where it needs one. */
+    const char *kept = clip && !needs_text(engine) ? "" : old->override_text;
     snprintf(row.id, sizeof row.id, "%s", id);
     snprintf(row.clip, sizeof row.clip, "%s", clip ? "" : old->override_clip);
-    row.text = ishow_strdup(text ? text : old->override_text);
-    if (!(e = copy_of(old)) || ((text || old->override_text) && !row.text)) {
+    row.text = ishow_strdup(text ? text : kept);
+    if (!(e = copy_of(old)) || ((text || kept) && !row.text)) {
         ishow_fault_memory(f);
         goto done;
     }

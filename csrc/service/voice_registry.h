@@ -16,6 +16,7 @@ typedef struct registry_entry {
     struct registry_entry *next;
     char id[65], language[16];
     int created;                          /* created over HTTP, not configured */
+    int speaker;                          /* the model knows the voice by its id: only an override is spoken from */
     char *audio, *text;                   /* the baseline; audio: a path, NULL: there is none */
     char *override_audio, *override_text; /* NULL: the baseline's is used */
     char override_clip[48];               /* name of override_audio in the store */

@@ -98,12 +98,15 @@ int ishow_voices_reference(voice_registry *r, ishow_engine *engine, const char *
 
 int ishow_voices_create(voice_registry *r, ishow_engine *engine, form *from, ishow_buffer *out, fault *f) {
     char label[128];
-    if (!ishow_form_check(from, FORM_ID | FORM_TEXT | FORM_AUDIO)) {
+    ishow_model_info info;
+    ishow_engine_info(engine, &info);
+    const unsigned needed = FORM_ID | FORM_AUDIO | (ishow_clip_needs_text(&info) ? (unsigned)FORM_TEXT : 0);
+    if (!ishow_form_check(from, needed)) {
         *f = from->fault;
         return 0;
     }
-    const char *id = (const char *)from->id.data;
-    if (!ishow_voice_registry_add(r, engine, id, (const char *)from->text.data,
+    const char *id = (const char *)from->id.data, *text = ishow_form_text(from, FORM_TEXT, &from->text);
+    if (!ishow_voice_registry_add(r, engine, id, text ? text : "",
                                   ishow_form_text(from, FORM_LANGUAGE, &from->language), &from->audio, f))
         return 0;
     registry_entry *e = ishow_voice_registry_get(r, id);

@@ -17,9 +17,11 @@ extern "C" {
 
 typedef struct ishow_voice_store ishow_voice_store;
 
-/* A voice of the configuration. audio: path of a clip, NULL: none; language: may be NULL. */
+/* A voice of the configuration. audio: path of a clip, NULL: none; language: may be NULL; speaker: 1: the model knows
+ * the voice by its id, and the clip is only to be listened to. */
 typedef struct ishow_voice_setting {
     const char *id, *audio, *text, *language;
+    int speaker;
 } ishow_voice_setting;
 
 /* A row is either a voice that was created, or the override of a voice's clip or text. A created voice may have both

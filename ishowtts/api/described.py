@@ -49,7 +49,7 @@ class NewVoice(Strict):
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")
     audio: _Clip = Field(description="1 to 30 s of clean speech, at most 10 MiB")
-    text: _Words = Field(description="exactly what is said in it")
+    text: _Words | None = Field(None, description="exactly what is said in it; required where clip_needs_text")
     language: str | None = Field(None, max_length=15, description="such as en; left out: guessed")
 
 

@@ -46,7 +46,7 @@ _SPOKEN = {
 }  # fmt: skip
 _HEALTH = {
     "status": "ready", "version": "0.1.0", "voices": ["hazel"], "default_voice": "hazel", "backend": "aoti",
-    "model": "demo", "precision": "fp32", "cloning": False, "compile": "none",
+    "model": "demo", "precision": "fp32", "cloning": False, "clip_needs_text": False, "compile": "none",
 }  # fmt: skip
 VOICE = {
     "id": "hazel", "engine": "f5", "engine_label": "F5-TTS demo", "language": "en",

@@ -169,7 +169,8 @@ def health_of(state: State) -> dict[str, Any]:
         "status": state.status, "version": _engine.VERSION, "voices": names,
         "default_voice": (state.default_voice or (names[0] if names else None)) if engine else None,
         "backend": info and info["backend"], "model": info and info["name"], "precision": info and info["precision"],
-        "cloning": info and info["uses_prompt"], "compile": _COMPILE.get(at, at),
+        "cloning": info and info["uses_prompt"], "clip_needs_text": info and info["clip_needs_text"],
+        "compile": _COMPILE.get(at, at),
     }  # fmt: skip
     return body | {"compile_error": why} if why else body
 

@@ -87,6 +87,7 @@ class Health(BaseModel):
     model: str | None
     precision: str | None
     cloning: bool | None = Field(description="whether the model can speak in a voice that it is given a clip of")
+    clip_needs_text: bool | None = Field(description="whether a clip must come with its words")
     compile: Literal["none", "running", "done", "failed"]
     compile_error: str | None = None
 

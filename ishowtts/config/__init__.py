@@ -109,7 +109,8 @@ class Config(Section):
         model.
         """
         if self.voices:
-            return [checked_voice(entry.id, entry.audio, entry.text, entry.language) for entry in self.voices]
+            listed = [(entry.id, entry.audio, entry.text, entry.language) for entry in self.voices]
+            return [checked_voice(*entry, self.model.name) for entry in listed]
         voices = model_voices(self.model.name)
         if self.default_voice is not None and self.default_voice not in [voice.id for voice in voices]:
             names = ", ".join(voice.id for voice in voices) or "none at all"

@@ -212,10 +212,12 @@ class VoiceConfig(Section):
     audio: Text | None = Field(
         None,
         description=f"the clip, {D['reference_seconds_min']:g} to {D['reference_seconds_max']:g} s; "
-        "may be left out where the model takes no prompt",
+        "left out: the voice is one of the model's own, by its id",
     )
     text: str | None = Field(
-        None, description="the words of the clip; left out: they are in the clip's file with the suffix .txt"
+        None,
+        description="the words of the clip; left out: they are in the clip's file with the suffix .txt, or the model "
+        "does not need them",
     )
     language: Text | None = Field(None, description="such as en or zh; left out: guessed from the text to speak")
 

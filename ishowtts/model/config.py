@@ -171,9 +171,9 @@ class DurationConfig:
 class ModelConfig:
     """A model: transformer, features, vocoder and duration predictor.
 
-    `text`: the front end that makes its tokens. `prompt`: a reference clip is part of the sequence; False: the model
-    speaks in the voices of its training alone. `chunk_seconds`: the longest chunk that it speaks well, 0: not stated.
-    `nfe`: steps of the solver that suffice for it, 0: not stated.
+    `text`: the front end that makes its tokens. `prompt`: the model speaks in the voice of a clip, which is part of the
+    sequence; False: in the voices of its training alone. `chunk_seconds`: the longest chunk that it speaks well, 0: not
+    stated. `nfe`: steps of the solver that suffice for it, 0: not stated.
     """
 
     name: str
@@ -193,6 +193,11 @@ class ModelConfig:
             raise ModelError(f"ModelConfig.nfe must be 0 to {DEFAULTS['nfe_max']}")
         if (self.duration is not None) != (self.dit.text_layout == "aligned"):
             raise ModelError("ModelConfig.duration belongs to the aligned text layout, and to no other")
+
+    @property
+    def clip_needs_text(self) -> bool:
+        """Whether a clip comes with its words, which are then part of the sequence."""
+        return self.prompt and self.dit.text_layout != "aligned"
 
     def to_json(self) -> str:
         """The text of `model.json`."""

@@ -62,6 +62,11 @@ class ModelSource:
         """All weight files."""
         return tuple(path for path in (self.dit, self.vocos, self.duration) if path is not None)
 
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The symbols that name speakers, at the end of the vocabulary."""
+        return self.vocab[len(self.vocab) - self.config.dit.speakers :]
+
     def content_hash(self) -> str:
         """SHA-256 of configuration, vocabulary and weights as 64 hex digits. ModelError: a file cannot be read."""
         whole = hashlib.sha256(self.config.to_json().encode())

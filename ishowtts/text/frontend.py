@@ -11,7 +11,6 @@ import threading
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from ishowtts.errors import ModelError, TextError
@@ -22,19 +21,13 @@ from .lexicon import Applied, Entry
 from .markup import Segment, cut, pronounced
 from .reading import DEFAULT, Options, Reading, read
 from .scan import LETTERS
-from .tokens import Vocabulary, close_reference
+from .tokens import ANY_SPEAKER, SPEAKER, Vocabulary, close_reference
 
 logger = logging.getLogger("ishowtts")
-SPEAKER = "@"
-"""The first character of a speaker's symbol, such as "@hazel"."""
-ANY_SPEAKER = SPEAKER
-"""The symbol of the speaker of the reference clip."""
 _FIRST_SENTENCE = 1.0
 """Seconds after which Mandarin is loaded in the background, so that the first sentence does not wait for it."""
 _MARKS_BETWEEN = 16
 """Largest number of characters between two words of a reading."""
-_REFERENCES_KEPT = 256
-"""Number of references whose tokens are kept; they are the same for every request of a voice."""
 
 
 def places(reading: Reading) -> Iterator[tuple[int, int, int, int]]:
@@ -70,10 +63,12 @@ class Frontend:
     def __init__(self, model_ref: str, options: Options = DEFAULT) -> None:
         source = resolve(model_ref)
         self.kind = source.config.text
+        if source.config.prompt and self.kind == "phones" and ANY_SPEAKER not in source.speakers:
+            raise ModelError(f"{source.vocab_path} names no speaker {ANY_SPEAKER!r}, which is the one of a clip.")
+        if source.config.prompt and (self.kind == "phones") == source.config.clip_needs_text:
+            raise ModelError('A model that takes clips has phones in the "aligned" layout, or pinyin in another.')
         self.options = options
         self.vocabulary = Vocabulary(source.vocab)
-        self._symbols = frozenset(source.vocab)
-        self._speakers = source.config.dit.speakers
         if self.kind == "pinyin":
             if source.vocab[0] != " ":
                 raise ModelError(
@@ -91,7 +86,7 @@ class Frontend:
         read_by = [phones.SCRIPTS[language] for language in self.languages] if self.kind == "phones" else [LETTERS]
         self.scripts = "".join(script for script in LETTERS if any(script in each for each in read_by))
         """Classes of letters that the model reads in one language or another (see `scan`)."""
-        self._reference_ids = lru_cache(_REFERENCES_KEPT)(self._phone_ids)
+        self._speakers = {name: self.vocabulary.ids([name]) for name in source.speakers}
 
     def normalize(self, text: str, language: str | None = None) -> str:
         """`text` in words, as it is spoken; `language`: BCP 47, None: guessed. TextError: nothing can be spoken."""
@@ -203,40 +198,35 @@ class Frontend:
         wanted = detect.base(language)
         return wanted if wanted in self.languages else "en"
 
-    def _phone_ids(self, text: str, language: str) -> list[int]:
-        return self.vocabulary.ids(phones.symbols(text, language))
-
     def _speaker_ids(self, voice: str | None) -> list[int]:
         """The token of the speaker with the voice's name, else of ANY_SPEAKER; [] for a model without speakers."""
-        named = (SPEAKER + (voice or ""), ANY_SPEAKER)
-        return (
-            self.vocabulary.ids([next(symbol for symbol in named if symbol in self._symbols)]) if self._speakers else []
-        )
+        return self._speakers.get(SPEAKER + (voice or ""), self._speakers.get(ANY_SPEAKER, []))
 
     def tokenize(
-        self, ref_text: str, text: str, language: str | None = None, voice: str | None = None
+        self, ref_text: str | None, text: str, language: str | None = None, voice: str | None = None
     ) -> tuple[list[int], int, list[int], list[int]]:
-        """The ids of `ref_text` followed by `text`, how many are of `ref_text`, words and lengths of the others.
+        """The ids of the reference followed by those of `text`, how many it has, words and lengths of the others.
 
         Unknown symbols are 0. The words: for each id of `text` the index of its word in `text`, -1 for pauses and
         marks; [] where that is not known. The lengths: the percentage of its duration that each id of `text` takes; []
         where all take what the model predicts.
 
-        Both texts are normalised. `ref_text` may be ""; otherwise `close_reference` closes it. `language`: of the
-        voice, for models with phones of several languages. `voice`: id of the voice, for models with named speakers.
-        TextError: nothing can be spoken.
+        Both texts are normalised. `ref_text`: the words of the voice's clip, which `close_reference` closes; None:
+        there is no clip. Models of phones do not need them: a clip has the one token ANY_SPEAKER. `language`: of the
+        voice, for models with phones of several languages. `voice`: id of a voice without a clip, for models with named
+        speakers. TextError: nothing can be spoken.
         """
         if self.kind == "phones":
-            speaker = self._speaker_ids(voice)
-            reference = self._reference_ids(ref_text, self._language(ref_text, language)) if ref_text.strip() else []
+            clip = ref_text is not None
+            speaker = self._speaker_ids(None if clip else voice)
             spoken = phones.read(text, self._language(text, language))
-            ids = speaker + reference + self.vocabulary.ids([name for name, _ in spoken])
+            ids = speaker + self.vocabulary.ids([name for name, _ in spoken])
             words = [word for _, word in spoken]
             lengths = phones.lengths(text, self._language(text, language), spoken)
-            if reference:
-                return ids, len(speaker) + len(reference), words, lengths
+            if clip:
+                return ids, len(speaker), words, lengths
             return ids, 0, [-1] * len(speaker) + words, [100] * len(speaker) * bool(lengths) + lengths
-        reference_text = close_reference(_letters(ref_text, language))
+        reference_text = close_reference(_letters(ref_text or "", language))
         symbols, origin = pinyin.symbols(reference_text + _letters(text, language))
         n_ref = next((i for i, where in enumerate(origin) if where >= len(reference_text)), len(origin))
         return self.vocabulary.ids(symbols), n_ref, [], []

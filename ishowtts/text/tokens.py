@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+SPEAKER = "@"
+"""The first character of a speaker's symbol, such as "@hazel"."""
+ANY_SPEAKER = SPEAKER
+"""The symbol of a speaker without a name, whom the clip before the text shows."""
+
 
 class Vocabulary:
     """The symbols of a `vocab.txt`; a symbol's id is its line number from 0."""

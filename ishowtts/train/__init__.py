@@ -71,7 +71,11 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     p.add_argument(
         "--score-every", type=float, default=15.0, metavar="MINUTES", help="recognition score while training"
     )
-    p.add_argument("--prompt", action="store_true", help="export: the voice puts its reference clip before the text")
+    p.add_argument(
+        "--prompt",
+        action="store_true",
+        help="export: the model also speaks in the voice of a clip; score: it follows one",
+    )
     p.add_argument(
         "--reference", default=[], nargs="+", metavar="ID", help="export, score: the speakers' reference clips"
     )

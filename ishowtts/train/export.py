@@ -166,8 +166,8 @@ def export(
     """Writes a model folder: configuration, weights, vocabulary, and a voice for each speaker with a clip and its text.
 
     `references`: ids of the clips to use, else `choose_reference` picks them; ValueError for an unknown one. Each file
-    is replaced at once. Networks that were not trained are those of `base`, without it random. `prompt`: the voice puts
-    its reference before the text.
+    is replaced at once. Networks that were not trained are those of `base`, without it random. `prompt`: the model also
+    speaks in the voice of a clip.
     """
     data = data or datasets.load(work)
     unknown = set(references) - {clip.id for clip in data.clips}

@@ -31,8 +31,8 @@ from . import data as datasets
 from .data import Dataset, log_mel
 from .export import BaseVoice, choose_reference, load_models
 from .listen import Listener, Values, interval
-from .speaking import Wave, griffin_lim, predict_frames, prompt_of, sample, speak
-from .vocabulary import token_ids
+from .speaking import Wave, griffin_lim, predict_frames, sample, speak
+from .vocabulary import ANYONE, token_ids
 
 REAL = "real recordings"
 
@@ -57,16 +57,21 @@ def variants(
 ) -> list[Variant]:
     """Real recordings, copy-synthesis, and the model at every (cfg, sway, nfe, prompt) of `grid`."""
     config, (dit, vocos, durations) = data.config, nets
-    prompt = prompt_of(data, choose_reference(data, speaker, references))
 
     def standard(k: int) -> torch.Tensor:
         return torch.from_numpy((data.mel(k) - config.mean) / config.std)
 
+    prompt = standard(choose_reference(data, speaker, references))
+
     def spoken(k: int, cfg: float, sway: float, nfe: int, with_prompt: bool, recorded: bool) -> Wave:
-        tokens = token_ids(phones.symbols(data.clips[k].text, data.clips[k].language))
-        frames = predict_frames(durations, tokens)
+        said = token_ids(phones.symbols(data.clips[k].text, data.clips[k].language))
+        tokens, frames = np.concatenate((data.tokens[k][:1], said)), data.frames[k]
         if recorded:
-            tokens, frames = data.tokens[k], data.frames[k]
+            tokens = data.tokens[k]
+        if with_prompt:
+            tokens = np.concatenate(([ANYONE], tokens[1:]))
+        if not recorded:
+            frames = predict_frames(durations, tokens)
         mel = sample(dit, tokens, frames, prompt=prompt if with_prompt else None, nfe=nfe, cfg=cfg, sway=sway, seed=k)
         return speak(vocos, mel, config)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -28,22 +27,13 @@ Wave = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """Speech before the text: its standardised mel [T,n_mels], tokens [S], and the frames [S] that each lasts."""
-
-    mel: Tensor
-    tokens: Frames
-    frames: Frames
-
-
 @torch.no_grad()
 def sample(
     net: DiT,
     tokens: Frames,
     frames: Frames,
     *,
-    prompt: Prompt | None = None,
+    prompt: Tensor | None = None,
     nfe: int = NFE,
     cfg: float = 2.0,
     sway: float = -1.0,
@@ -51,21 +41,24 @@ def sample(
     recorded: Tensor | None = None,
     first: int = 0,
 ) -> Tensor:
-    """Standardised mel [T,n_mels] of tokens [S] that last `frames` [S] each, without the prompt; T = frames.sum().
+    """Standardised mel [T,n_mels] of tokens [S] that last `frames` [S] each; T = frames.sum().
+
+    With `prompt`, the standardised mel [P,n_mels] of a clip, the first token, which is ANYONE, lasts for its P frames,
+    and T counts those of the others.
 
     With the `recorded` mel [T,n_mels] of the same speech, sampling begins at step `first`, from that mel with the noise
     of that step.
     """
     if prompt is not None:
-        tokens, frames = np.concatenate((prompt.tokens, tokens)), np.concatenate((prompt.frames, frames))
+        frames = np.concatenate(([len(prompt)], frames[1:]))
     index, phase = index_and_phase(frames)
-    reference = 0 if prompt is None else len(prompt.mel)
+    reference = 0 if prompt is None else len(prompt)
     x = torch.randn(1, len(index), net.n_mels, generator=torch.Generator().manual_seed(seed))
     if recorded is not None:
         x = torch.lerp(x, recorded[None], sampler.time_grid(nfe, sway)[first])
     mel = sampler.sample(
         net,
-        torch.zeros(1, 0, net.n_mels) if prompt is None else prompt.mel[None],
+        torch.zeros(1, 0, net.n_mels) if prompt is None else prompt[None],
         torch.from_numpy(tokens)[None],
         [reference],
         [len(index)],
@@ -133,9 +126,3 @@ def quick_score(net: nn.Module, data: Dataset, count: int = 12) -> dict[str, flo
         counts = listener.errors(texts, waves, data.config.sample_rate)
         found |= {f"{name} {speaker}": value[0] for name, value in rates(counts).items()}
     return found
-
-
-def prompt_of(data: Dataset, clip: int) -> Prompt:
-    """The clip of this index as a prompt."""
-    mel = torch.from_numpy((data.mel(clip) - data.config.mean) / data.config.std)
-    return Prompt(mel, data.tokens[clip], data.frames[clip])

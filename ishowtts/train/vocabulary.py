@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ishowtts.text import german, mandarin
-from ishowtts.text.frontend import ANY_SPEAKER, SPEAKER
+from ishowtts.text.tokens import ANY_SPEAKER, SPEAKER
 
 CONSONANTS = tuple("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())  # noqa: SIM905
 VOWELS = tuple("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())  # noqa: SIM905

@@ -19,6 +19,7 @@ const SUGGESTED = {
 let voices = [];
 let ready = false;
 let cloning = false; // the model can speak in a voice of a clip
+let needsText = false; // a clip must come with its words
 let edited = null; // the voice whose reference is replaced, null: a new one
 let recording = null; // Recorder
 let sound = null; // Blob that will be sent
@@ -227,7 +228,9 @@ function open(voice) {
   take(null);
   $("hints").textContent = $("record-time").textContent = "";
   $("new-fields").hidden = Boolean(voice);
-  $("words").value = voice?.reference_text ?? "";
+  $("words").value = needsText ? (voice?.reference_text ?? "") : "";
+  $("words-field").hidden = $("with-text").hidden = !needsText;
+  $("clip-alone").hidden = needsText;
   showTitle();
   showRecord();
   $("editor").showModal();
@@ -267,6 +270,7 @@ watchHealth((health) => {
   else if (!ready) {
     ready = true;
     cloning = Boolean(health.cloning);
+    needsText = Boolean(health.clip_needs_text);
     load();
   }
 });

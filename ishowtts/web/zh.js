@@ -147,6 +147,8 @@ export const zh = {
   "This server cannot store voices.": "此服务不能保存音色。",
   "Record or upload 1 to 30 seconds of clean speech (3 to 12 are best) and type exactly what is said.":
     "录制或上传 1 到 30 秒的干净人声（3 到 12 秒效果最好），并逐字填写其中的内容。",
+  "Record or upload 1 to 30 seconds of clean speech (3 to 8 are best). No transcript is needed.":
+    "录制或上传 1 到 30 秒的干净人声（3 到 8 秒效果最好），不用填写内容。",
   Name: "名称",
   "Latin letters, digits, dots, dashes and underscores": "只能用英文字母、数字、点、横线和下划线",
   Language: "语言",

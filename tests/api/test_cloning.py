@@ -1,4 +1,7 @@
-"""Voices made from uploads over HTTP, with a cloning model of random weights, whose speech is noise."""
+"""Voices made from uploads over HTTP, with a cloning model of random weights, whose speech is noise.
+
+Its clips need their words, as those of published models; test_clips_alone.py has the embedded one.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ FAST = wav(np.array(_audio.resample(CLIP, int(RATE * 1.2), RATE), np.float32))  
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.make(tmp_path_factory.mktemp("models") / "tiny")
+    return tiny.letters(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +124,7 @@ def test_a_new_voice_speaks_and_goes(api: httpx.Client) -> None:
         "sample_url",
     }
     health = api.get("/api/health").json()
-    assert "bob" in health["voices"] and health["cloning"]
+    assert "bob" in health["voices"] and health["cloning"] and health["clip_needs_text"]
     assert api.get(voice["sample_url"]).content == FAST
     assert speak(api, "bob") != speak(api, "anna"), "it is cloned from its own clip"
     assert api.delete("/api/voices/bob").status_code == 204
@@ -480,12 +483,15 @@ def test_an_id_is_used_once(api: httpx.Client, cloning: Server) -> None:
     assert sorted(codes) == [201, 409, 409, 409, 409]
 
 
-def test_a_model_without_prompt_says_that_it_has_one_voice(server: Server) -> None:
-    http = server.client(60)
-    own = http.get("/api/voices").json()[0]["id"]
-    for answer in (create(http), override(http, id=own, audio=FAST, text=TEXT)):
-        assert answer.status_code == 409, answer.text
-        error = fault(answer)
-        assert error["code"] == "unsupported" and "checkpoint" in error["message"]
-    assert http.get(f"/api/voices/{own}/reference").json()["override_audio_available"] is False
-    assert http.get(f"/api/voices/{own}/reference/audio").content == FLAC
+def test_a_model_that_takes_no_clips_refuses_them(kind: str, tmp_path: Path) -> None:
+    model = tiny.make(tmp_path / "fixed", speakers=("", "hazel"), prompt=False)
+    configured = tiny.configure(model, str(SOURCE.audio), TEXT)
+    with Server("--config", str(configured), kind=kind) as fixed, fixed.client(60) as http:
+        for answer in (create(http), override(http, audio=FAST, text=TEXT)):
+            assert answer.status_code == 409, answer.text
+            error = fault(answer)
+            assert error["code"] == "unsupported" and "checkpoint" in error["message"]
+        health = http.get("/api/health").json()
+        assert health["cloning"] is False and health["clip_needs_text"] is False
+        assert http.get("/api/voices/anna/reference").json()["override_audio_available"] is False
+        assert http.get("/api/voices/anna/reference/audio").content == FLAC

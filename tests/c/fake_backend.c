@@ -298,12 +298,12 @@ static ishow_status tokenize(void *self, const char *ref_text, const char *text,
         out->words[i] = text[i] == ' ' ? -1 : (int32_t)word;
         word += text[i] == ' ' && text[i + 1] && text[i + 1] != ' ';
     }
-    out->n_ref = strlen(ref_text);
+    const char *given = ref_text && !*ref_text ? "@" : ref_text ? ref_text : "";
+    out->n_ref = strlen(given);
     out->n = out->n_ref + strlen(text);
     out->ids = malloc(out->n * sizeof *out->ids);
     if (!out->ids) return ISHOW_ENOMEM;
-    for (size_t i = 0; i < out->n; i++)
-        out->ids[i] = (unsigned char)(i < out->n_ref ? ref_text[i] : text[i - out->n_ref]);
+    for (size_t i = 0; i < out->n; i++) out->ids[i] = (unsigned char)(i < out->n_ref ? given[i] : text[i - out->n_ref]);
     return ISHOW_OK;
 }
 

@@ -230,48 +230,48 @@ static void aligned_tokens_fill_every_frame(void **state) {
     float predicted[40];
     size_t ends[40];
     for (size_t i = 0; i < 40; i++) predicted[i] = 2.3f + (float)(i * 7 % 11) * 0.61f;
-    for (size_t n_ref = 0; n_ref < 39; n_ref += 13)
-        for (size_t ref_frames = n_ref ? 20 : 0; ref_frames <= 300; ref_frames += 37)
-            for (double speed = 0.3; speed <= 3; speed += 0.9)
-                for (size_t fixed = 0; fixed <= 200; fixed += 100) {
-                    size_t total = ishow_align_ends(predicted, 40, n_ref, ref_frames, speed, fixed, ends), before = 0;
-                    assert_int_equal(total, ends[39]);
-                    if (n_ref) assert_int_equal(ends[n_ref - 1], ref_frames);
-                    if (fixed) assert_int_equal(total, (n_ref ? ref_frames : ref_frames) + fixed);
-                    for (size_t i = 0; i < 40; i++) {
-                        assert_true(ends[i] >= before);
-                        if (i >= n_ref) assert_true(ends[i] > before);
-                        before = ends[i];
-                    }
-                    int64_t index[3000];
-                    float phase[3000];
-                    assert_true(total <= 3000);
-                    memset(index, -1, sizeof index);
-                    ishow_align_fill(ends, 40, index, phase);
-                    for (size_t f = 0; f < total; f++) {
-                        assert_true(index[f] >= 0 && index[f] < 40);
-                        assert_true(phase[f] > 0 && phase[f] < 1);
-                        if (f) assert_true(index[f] > index[f - 1] || phase[f] > phase[f - 1]);
-                    }
-                    if (!n_ref) break;
+    for (size_t ref_frames = 0; ref_frames <= 300; ref_frames += 37)
+        for (double speed = 0.3; speed <= 3; speed += 0.9)
+            for (size_t fixed = 0; fixed <= 200; fixed += 100) {
+                size_t total = ishow_align_ends(predicted, 40, ref_frames, speed, fixed, ends), before = 0;
+                assert_int_equal(total, ends[39]);
+                if (ref_frames) assert_int_equal(ends[0], ref_frames);
+                if (fixed) assert_int_equal(total, ref_frames + fixed);
+                for (size_t i = 0; i < 40; i++) {
+                    assert_true(ends[i] > before);
+                    before = ends[i];
                 }
+                int64_t index[3000];
+                float phase[3000];
+                assert_true(total <= 3000);
+                memset(index, -1, sizeof index);
+                ishow_align_fill(ends, 40, index, phase);
+                for (size_t f = 0; f < total; f++) {
+                    assert_true(index[f] >= 0 && index[f] < 40);
+                    assert_true(phase[f] > 0 && phase[f] < 1);
+                    if (f) assert_true(index[f] > index[f - 1] || phase[f] > phase[f - 1]);
+                }
+            }
 }
 
-static void aligned_rate_follows_the_reference_within_bounds(void **state) {
+static void a_clip_changes_no_duration_of_the_text(void **state) {
     (void)state;
-    float predicted[20];
-    size_t ends[20];
-    for (size_t i = 0; i < 20; i++) predicted[i] = 10;
-    assert_int_equal(ishow_align_ends(predicted, 20, 10, 100, 1, 0, ends), 200);
-    assert_int_equal(ishow_align_ends(predicted, 20, 10, 120, 1, 0, ends), 240);
-    assert_int_equal(ishow_align_ends(predicted, 20, 10, 500, 1, 0, ends), 640);
-    assert_int_equal(ishow_align_ends(predicted, 20, 10, 20, 1, 0, ends), 90);
-    assert_int_equal(ishow_align_ends(predicted, 20, 10, 100, 2, 0, ends), 150);
-    assert_int_equal(ishow_align_ends(predicted, 20, 0, 0, 1, 0, ends), 200);
-    predicted[3] = NAN;
-    assert_int_equal(ishow_align_ends(predicted, 20, 0, 0, 1, 0, ends), 0);
+    float predicted[11];
+    size_t ends[11];
+    for (size_t i = 0; i < 11; i++) predicted[i] = 10;
+    predicted[0] = NAN; /* what is predicted for the token of the clip has no meaning */
+    assert_int_equal(ishow_align_ends(predicted, 11, 100, 1, 0, ends), 200);
+    assert_int_equal(ishow_align_ends(predicted, 11, 500, 1, 0, ends), 600);
+    assert_int_equal(ends[0], 500);
+    assert_int_equal(ends[1], 510);
+    assert_int_equal(ishow_align_ends(predicted, 11, 100, 2, 0, ends), 150);
+    assert_int_equal(ishow_align_ends(predicted, 1, 100, 1, 0, ends), 0);
+    assert_int_equal(ishow_align_ends(predicted, 11, 0, 1, 0, ends), 0);
+    predicted[0] = 10;
+    assert_int_equal(ishow_align_ends(predicted, 11, 0, 1, 0, ends), 110);
     predicted[3] = -1;
-    assert_int_equal(ishow_align_ends(predicted, 20, 0, 0, 1, 0, ends), 0);
+    assert_int_equal(ishow_align_ends(predicted, 11, 0, 1, 0, ends), 0);
+    assert_int_equal(ishow_align_ends(predicted, 11, 100, 1, 0, ends), 0);
 }
 
 static void average_layout_gives_the_remainder_to_the_last(void **state) {
@@ -321,7 +321,7 @@ int main(void) {
         cmocka_unit_test(scripts_are_compared_by_speech_time),
         cmocka_unit_test(a_reference_that_does_not_fit_its_text_is_bounded),
         cmocka_unit_test(aligned_tokens_fill_every_frame),
-        cmocka_unit_test(aligned_rate_follows_the_reference_within_bounds),
+        cmocka_unit_test(a_clip_changes_no_duration_of_the_text),
         cmocka_unit_test(average_layout_gives_the_remainder_to_the_last),
         cmocka_unit_test(seeds_of_chunks_and_tries_differ),
         cmocka_unit_test(reference_texts_are_closed),

@@ -139,8 +139,8 @@ def test_pinyin_tokens_and_the_share_of_the_reference(pinyin_model: Path) -> Non
     # h i . space space | space ni3 space hao3 (the reference's closing and the space before each syllable)
     assert ids == [6, 7, 2, 0, 0, 0, 0, 0, 9], "你好 is ni2 hao3 by tone sandhi, and ni2 is unknown here"
     assert n_ref == 5
-    assert frontend.tokenize("", "hi", None) == ([6, 7], 0, [], [])
-    assert frontend.tokenize("", "hiii", None) == ([6, 7], 0, [], []), "letters have no length of their own"
+    assert frontend.tokenize(None, "hi", None) == ([6, 7], 0, [], [])
+    assert frontend.tokenize(None, "hiii", None) == ([6, 7], 0, [], []), "letters have no length of their own"
     assert frontend.normalize("2 apples") == "two apples"
 
 
@@ -155,12 +155,12 @@ def test_a_vocabulary_that_does_not_begin_with_the_space_is_refused(pinyin_model
 def test_phones_of_the_embedded_voice() -> None:
     frontend = Frontend("demo")
     assert frontend.normalize("23 viewers 😀!") == "twenty-three viewers!", "flite's own numbers are never asked"
-    reference, _, _, _ = frontend.tokenize("", "At the best.")
-    text, _, words, lengths = frontend.tokenize("", "23 viewers!")
-    # Both begin with the speaker, who is named once.
-    both = (reference + text[1:], len(reference), words[1:], lengths[1:])
-    assert frontend.tokenize("At the best.", "23 viewers!", "en") == both
-    assert len(set(text)) > 5 and reference != text
+    text, none, words, lengths = frontend.tokenize(None, "23 viewers!")
+    assert len(set(text)) > 5 and none == 0 and len(words) == len(text) and len(lengths) in (0, len(text))
+    # A clip has the one token of a speaker without a name, whatever its words and the voice's id.
+    for words_of_clip in ("", "At the best."):
+        assert frontend.tokenize(words_of_clip, "23 viewers!", "en", "hazel") == (text, 1, words[1:], lengths[1:])
+    assert frontend.tokenize(None, "23 viewers!", "en", "hazel")[0][1:] == text[1:]
 
 
 def test_a_voice_named_like_a_speaker_of_the_model_begins_with_that_speaker(tmp_path: Path) -> None:
@@ -168,11 +168,18 @@ def test_a_voice_named_like_a_speaker_of_the_model_begins_with_that_speaker(tmp_
     frontend = Frontend(str(tmp_path / "tiny"))
     vocabulary = (tmp_path / "tiny" / "vocab.txt").read_text(encoding="utf-8").splitlines()
     anyone, anna = (vocabulary.index(symbol) for symbol in ("@", "@anna"))
-    text, none, _, _ = frontend.tokenize("", "Hi there.", "en", "anna")
+    text, none, _, _ = frontend.tokenize(None, "Hi there.", "en", "anna")
     assert text[0] == anna and anna not in text[1:] and none == 0
-    assert frontend.tokenize("", "Hi there.", "en", "someone else")[0] == [anyone, *text[1:]]
-    both, n_ref, _, _ = frontend.tokenize("At the best.", "Hi there.", "en", "someone else")
-    assert both[0] == anyone and both[n_ref:] == text[1:], "the reference's share begins with the speaker"
+    assert frontend.tokenize(None, "Hi there.", "en", "someone else")[0] == [anyone, *text[1:]]
+    cloned, n_ref, _, _ = frontend.tokenize("", "Hi there.", "en", "anna")
+    assert cloned == [anyone, *text[1:]] and n_ref == 1, "a clip is nobody whom the model knows"
+
+
+def test_a_model_that_takes_clips_has_a_symbol_for_their_speaker(tmp_path: Path) -> None:
+    make(tmp_path / "tiny", speakers=())
+    with pytest.raises(ModelError, match="'@'"):
+        Frontend(str(tmp_path / "tiny"))
+    Frontend(str(make(tmp_path / "own", speakers=(), prompt=False)))
 
 
 def test_the_embedded_voice_skips_other_scripts_and_refuses_text_without_its_own() -> None:

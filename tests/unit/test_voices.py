@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tiny import make
 
 from ishowtts import config
 from ishowtts.errors import ModelError, VoiceError
@@ -67,10 +68,32 @@ def test_voices_at_fault_are_refused_with_the_reason(folder: Path) -> None:
         ("a", None, None, "text", "neither"),
     ]:
         with pytest.raises(VoiceError, match=words) as raised:
-            checked_voice(name, audio, text, None)
+            checked_voice(name, audio, text, None, str(folder))
         assert raised.value.field == field
 
 
 def test_the_text_may_lie_beside_the_clip(folder: Path) -> None:
     (folder / "clip.txt").write_text("Said here.\n", encoding="utf-8")
-    assert checked_voice("a", str(folder / "clip.wav"), None, None).text == "Said here."
+    assert checked_voice("a", str(folder / "clip.wav"), None, None, str(folder)).text == "Said here."
+
+
+def test_a_model_that_needs_no_words_has_voices_of_clips_alone(folder: Path) -> None:
+    model = str(make(folder / "tiny", speakers=("", "anna")))
+    assert checked_voice("me", str(folder / "clip.wav"), None, None, model).text == ""
+    (folder / "clip.txt").write_text("Said here.\n", encoding="utf-8")
+    assert checked_voice("me", str(folder / "clip.wav"), None, None, model).text == "Said here."
+    with pytest.raises(VoiceError, match="neither"):
+        checked_voice("me", None, None, None, model)
+
+
+def test_the_models_own_voices_are_known_by_their_ids(folder: Path) -> None:
+    model = make(folder / "tiny", speakers=("", "anna"))
+    (folder / "clip.wav").rename(model / "clip.wav")
+    lines = (f"[[voices]]\nid = '{name}'\naudio = 'clip.wav'\ntext = 'x'\n" for name in ("anna", "bernd"))
+    (model / "voice.toml").write_text("".join(lines), encoding="utf-8")
+    anna, bernd = model_voices(str(model))
+    assert anna.speaker and anna.audio is not None and anna.prompt is None, "its clip is only to be listened to"
+    assert not bernd.speaker and bernd.prompt == bernd.audio
+    own = config.load(None, [f"model.name={model}", "voices=[{id='anna', audio='%s'}]" % (model / "clip.wav")])
+    (voice,) = own.load_voices()
+    assert voice.prompt == model / "clip.wav", "a clip that is configured is spoken from"

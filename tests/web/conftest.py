@@ -31,12 +31,34 @@ def browser(chrome: Browser) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def cloning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose model uses the reference, unlike the embedded voice."""
+    """A server whose model takes clips with their words."""
     folder = tmp_path_factory.mktemp("cloning")
-    model = tiny.make(folder / "tiny")
+    model = tiny.letters(folder / "tiny")
     settings = folder / "ishowtts.toml"
     text = (REFERENCE.parent / "reference.txt").read_text().strip()
     voice = f'[[voices]]\nid = "anna"\naudio = "{REFERENCE}"\ntext = "{text}"\nlanguage = "en"\n'
     settings.write_text(f'[model]\nname = "{model}"\n[sampling]\nnfe = 2\n{voice}')
     with Server("--config", str(settings)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def wordless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose model takes clips without their words, and knows a speaker."""
+    folder = tmp_path_factory.mktemp("wordless")
+    settings = folder / "ishowtts.toml"
+    model = tiny.make(folder / "tiny", speakers=("", "hazel"))
+    settings.write_text(
+        f'[model]\nname = "{model}"\n[sampling]\nnfe = 2\n[[voices]]\nid = "anna"\naudio = "{REFERENCE}"\n'
+    )
+    with Server("--config", str(settings)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose model speaks in its own voices only."""
+    folder = tmp_path_factory.mktemp("fixed")
+    model = tiny.make(folder / "tiny", speakers=("", "hazel"), prompt=False)
+    with Server("--config", str(tiny.configure(model, REFERENCE, "Words."))) as running:
         yield running
