@@ -360,7 +360,9 @@ def measure_upload(rounds: int) -> list[dict[str, Any]]:
         data,
         f"\r\n--{edge}--\r\n".encode(),
     ))  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:  # the embedded voice takes no references; a tiny model does
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # a tiny model has a reference in its rows; the embedded voices have none
         tiny = Path(__file__).parent.parent / "tests" / "tiny.py"
         subprocess.run([sys.executable, tiny, folder], check=True, stdout=subprocess.DEVNULL)
         return upload_to(folder, data, body, edge, rounds)

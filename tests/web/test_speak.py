@@ -282,8 +282,13 @@ def test_sliders_have_the_range_of_the_server(page: Browser, server: Server, nam
         assert limits[key] == next(one[word] for one in known if word in one)
 
 
-def test_not_offered_where_it_does_nothing(page: Browser) -> None:
-    assert not page.shown("short-guidance-field")
+def test_not_offered_where_it_does_nothing(browser: Browser, fixed: Server) -> None:
+    browser.open(fixed.url + "/")
+    browser.wait(lambda: browser.find("voice").get_attribute("value"))
+    browser.find("advanced").find_element("css selector", "summary").click()
+    browser.wait(lambda: browser.shown("solver"))
+    assert not browser.shown("short-guidance-field")
+    browser.run("localStorage.clear()")
 
 
 FORM = """
