@@ -34,7 +34,8 @@ double admission_estimate(const ishow_engine *engine, const ishow_utterance *u) 
     const ishow_model_info *info = &engine->info;
     const double per_second = (double)info->sample_rate / info->hop;
     const size_t reference = info->uses_prompt && u->voice ? u->voice->frames : 0;
-    const ishow_pace pace = ishow_pace_make(reference ? u->voice->text : "", reference, u->text, per_second);
+    const char *ref_text = reference && ishow_clip_needs_text(info) ? u->voice->text : "";
+    const ishow_pace pace = ishow_pace_make(ref_text, reference, u->text, per_second);
     const double frames = ishow_pace_units(&pace, u->text, strlen(u->text)) * pace.frames_per_unit / u->speed;
     const double most =
         fmax(engine->options.chunk_seconds - (double)reference / per_second, ISHOW_CHUNK_SECONDS_MIN) * per_second;
