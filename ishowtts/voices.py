@@ -75,7 +75,10 @@ def model_voices(model: str) -> list[Voice]:
         raise VoiceError(f"{listed} cannot be read: {error}.", status="EFORMAT") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise VoiceError(f"{listed} must be a list of [[voices]], each with an id.", status="EFORMAT") from error
-    voices = [checked_voice(name, audio and str(folder / audio), *rest, model) for name, audio, *rest in made]
+    voices = [
+        checked_voice(name, audio and str(folder / audio), text, language, model)
+        for name, audio, text, language in made
+    ]
     return [replace(voice, speaker=SPEAKER + voice.id in source.speakers) for voice in voices]
 
 
