@@ -5,6 +5,10 @@ gets the same batches as one that was not. Rows have a few fixed lengths, so tha
 often joined end to end: a reference prompt followed by new text has that form, and rows become longer than single
 clips. Long clips are often cut to a part, since attention costs the square of the length and short rows teach more
 per second.
+
+Some rows begin with a prompt: the first seconds of a clip, whose frames all belong to the token of the unnamed speaker,
+so that the rest is spoken in the voice of a sound whose words are unknown. Clips without a named speaker are always
+divided in this way, for each is of another speaker.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,9 @@ Wave = npt.NDArray[np.float32]
 BUCKETS = (192, 256, 320, 384, 512, 768, 1280)  # frames
 PAIRED = 0.25  # probability that another clip joins those that a row has
 WINDOW = 320  # most frames of a part of a clip
+PROMPTED = 0.15  # share of the clips of named speakers that are divided into prompt and text
+PROMPT = (96, 768)  # frames of a prompt
+BEHIND_PROMPT = 64  # least frames behind it
 WHOLE = 0.25  # share of the long rows that are not cut
 HELD_OUT = 24  # one sentence in so many is not trained on
 FLOOR = 1e-5  # of mel magnitudes
@@ -291,7 +298,8 @@ class Batch:
     """B rows of T frames.
 
     `mel` [B,T,n_mels], standardised, 0 behind a row's `frames` [B]; `tokens` [B,S], 0 where padded; `index` [B,T]: the
-    place in `tokens` of the token that a frame belongs to; `phase` [B,T]: its place inside that token, in (0, 1).
+    place in `tokens` of the token that a frame belongs to; `phase` [B,T]: its place inside that token, in (0, 1);
+    `prompt` [B]: frames of a row's prompt, 0 without one.
     """
 
     mel: Tensor
@@ -299,10 +307,11 @@ class Batch:
     tokens: Tensor
     index: Tensor
     phase: Tensor
+    prompt: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The batch on another device."""
-        return Batch(*(getattr(self, f).to(device) for f in ("mel", "frames", "tokens", "index", "phase")))
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def index_and_phase(frames: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
@@ -323,6 +332,7 @@ def collate(data: Dataset, rows: list[list[Part]], length: int, max_tokens: int)
     tokens = np.zeros((count, max_tokens), np.int64)
     index = np.zeros((count, length), np.int64)
     phase = np.zeros((count, length), np.float32)
+    prompt = np.zeros(count, np.int64)
     for b, parts in enumerate(rows):
         joined = np.concatenate([data.mel(p.clip)[p.start : p.start + p.length] for p in parts])
         spoken = np.concatenate([p.tokens for p in parts])
@@ -331,14 +341,15 @@ def collate(data: Dataset, rows: list[list[Part]], length: int, max_tokens: int)
         frames[b] = n
         tokens[b, : len(spoken)] = spoken
         index[b, :n], phase[b, :n] = index_and_phase(np.concatenate([p.frames for p in parts]))
-    return Batch(*map(torch.from_numpy, (mel, frames, tokens, index, phase)))
+        prompt[b] = sum(p.length for p in parts if is_prompt(p))
+    return Batch(*map(torch.from_numpy, (mel, frames, tokens, index, phase, prompt)))
 
 
 @dataclass(frozen=True)
 class Part:
     """`length` mel frames of a clip from `start` on, with their whole tokens [S] and the frames [S] of each.
 
-    The first token is the speaker's.
+    The first token is the speaker's, but for what follows a prompt. A prompt has the token ANYONE alone.
     """
 
     clip: int
@@ -373,9 +384,34 @@ def window(data: Dataset, k: int, rng: np.random.Generator) -> Part:
     return Part(k, start, length, np.concatenate((tokens[:1], tokens[first:stop])), with_speaker(frames))
 
 
+def is_prompt(part: Part) -> bool:
+    """Whether all frames of a part belong to the unnamed speaker's token."""
+    return len(part.tokens) == 1
+
+
+def divided(part: Part, rng: np.random.Generator) -> list[Part]:
+    """A part as a prompt and what follows it, divided before a random phone; [part] where both would be too short."""
+    begins = np.cumsum(part.frames) - part.frames
+    can = (begins >= PROMPT[0]) & (begins <= min(PROMPT[1], part.length - BEHIND_PROMPT))
+    if not can.any():
+        return [part]
+    first = int(rng.choice(np.flatnonzero(can)))
+    cut = int(begins[first])
+    return [
+        Part(part.clip, part.start, cut, np.array([ANYONE], np.int64), np.array([cut], np.int64)),
+        Part(part.clip, part.start + cut, part.length - cut, part.tokens[first:], part.frames[first:]),
+    ]
+
+
 def frames_of(row: list[Part]) -> int:
     """Number of frames of a row of parts."""
     return sum(part.length for part in row)
+
+
+def _may_join(row: list[Part], more: list[Part], speaker: str) -> bool:
+    return (
+        bool(speaker) and frames_of([*row, *more]) <= BUCKETS[-1] and not is_prompt(row[0]) and not is_prompt(more[0])
+    )
 
 
 class Batches:
@@ -392,21 +428,23 @@ class Batches:
         self._epoch: tuple[int, list[tuple[int, list[list[Part]]]]] = (-1, [])
         self.per_epoch = min(len(self._plan(e)) for e in range(4))
 
-    def _draw(self, k: int, rng: np.random.Generator) -> Part:
+    def _draw(self, k: int, rng: np.random.Generator) -> list[Part]:
+        if not self.data.clips[k].speaker or rng.random() < PROMPTED:
+            return divided(whole(self.data, k), rng)
         if self.windows and self.data.length(k) > WINDOW and rng.random() > WHOLE:
-            return window(self.data, k, rng)
-        return whole(self.data, k)
+            return [window(self.data, k, rng)]
+        return [whole(self.data, k)]
 
     def _plan(self, epoch: int) -> list[tuple[int, list[list[Part]]]]:
         rng = np.random.default_rng((self.seed, epoch))
         shuffled = [self._draw(self.clips[i], rng) for i in rng.permutation(len(self.clips))]
         rows: list[list[Part]] = []
         for speaker in self.data.speakers():
-            order = [part for part in shuffled if self.data.clips[part.clip].speaker == speaker]
+            order = [parts for parts in shuffled if self.data.clips[parts[0].clip].speaker == speaker]
             while order:
-                row = [order.pop()]
-                while order and rng.random() < PAIRED and frames_of([*row, order[-1]]) <= BUCKETS[-1]:
-                    row.append(order.pop())
+                row = order.pop()
+                while order and _may_join(row, order[-1], speaker) and rng.random() < PAIRED:
+                    row = [*row, *order.pop()]
                 rows.append(row)
         plan: list[tuple[int, list[list[Part]]]] = []
         low = 0

@@ -26,14 +26,13 @@ from .data import Batch, Batches, Dataset, balanced
 from .dit import (
     ANONYMOUS,
     CURVE_EVERY,
-    DROP_BOTH,
-    DROP_COND,
     FRAMES_PER_STEP,
     VALIDATE_EVERY,
     anonymous,
     learn,
     optimizer_of,
     to_fill_in,
+    without_surroundings,
 )
 from .loop import Options, Run, half, prepare
 
@@ -92,8 +91,8 @@ class Paths:
             return torch.rand(*shape, generator=noise).to(self.device)
 
         mask = torch.arange(length, device=self.device) < batch.frames[:, None]
-        drop_cond = rand(count) < DROP_COND / (1 - DROP_BOTH)
-        span = to_fill_in(batch.frames, mask, drop_cond, rand)
+        drop_cond = without_surroundings(batch, rand)
+        span = to_fill_in(batch, mask, drop_cond, rand)
         strength = torch.where(rand(count) < 0.5, float(DEFAULTS["cfg_strength"]), GUIDANCE_MAX * (1 - rand(count)))
         times = jittered(noise)
         if x is None:

@@ -22,6 +22,7 @@ from .vocabulary import ANYONE, VOCABULARY
 
 DROP_BOTH, DROP_COND = 0.12, 0.65  # shares of rows
 ANONYMOUS = 0.5  # share of the rows with surroundings that name no speaker
+PROMPT_WEIGHT = 0.1  # of the error in the frames of a prompt, which a sampler moves as well
 SPAN = (0.6, 1.0)  # share of a row's frames to fill in, when its surroundings are given
 FRAMES_PER_STEP = 1536
 LEARNING_RATE = 1e-3
@@ -48,13 +49,20 @@ def architecture(data: Dataset) -> DiTConfig:
     )
 
 
-def to_fill_in(frames: Tensor, mask: Tensor, alone: Tensor, rand: Callable[..., Tensor]) -> Tensor:
-    """Frames [B,T] bool that are to be filled in: a random span of each row, in rows `alone` [B] every frame.
+def without_surroundings(batch: Batch, rand: Callable[..., Tensor]) -> Tensor:
+    """Rows [B] bool, drawn at random, that are given no surrounding speech; rows with a prompt keep it."""
+    return (rand(len(batch.frames)) < DROP_COND / (1 - DROP_BOTH)) & (batch.prompt == 0)
 
-    frames [B]: lengths of the rows; mask [B,T]: frames that exist; rand: uniform numbers in [0, 1) of a shape.
+
+def to_fill_in(batch: Batch, mask: Tensor, alone: Tensor, rand: Callable[..., Tensor]) -> Tensor:
+    """Frames [B,T] bool that are to be filled in: all behind a prompt, else a random span; all in rows `alone` [B].
+
+    mask [B,T]: frames that exist; rand: uniform numbers in [0, 1) of a shape.
     """
+    frames, prompted = batch.frames, batch.prompt > 0
     width = (frames * (SPAN[0] + (SPAN[1] - SPAN[0]) * rand(len(frames)))).long()
     start = (rand(len(frames)) * (frames - width + 1)).long()
+    width, start = torch.where(prompted, frames, width), torch.where(prompted, batch.prompt, start)
     position = torch.arange(mask.shape[1], device=mask.device)
     return mask & (alone[:, None] | ((position >= start[:, None]) & (position < (start + width)[:, None])))
 
@@ -65,7 +73,7 @@ def anonymous(tokens: Tensor, rows: Tensor) -> Tensor:
 
 
 def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, uniform: bool = False) -> Tensor:
-    """Flow-matching loss (scalar): mean squared error of the velocity over the frames to be filled in.
+    """Flow-matching loss (scalar): mean squared error of the velocity over the frames to be filled in and prompts.
 
     `noise` draws spans, times and x0. `uniform`: all times uniform, as validation needs it.
     """
@@ -78,8 +86,8 @@ def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, 
 
     mask = torch.arange(length, device=device) < frames[:, None]
     drop_text = rand(count) < DROP_BOTH
-    drop_cond = drop_text | (rand(count) < DROP_COND / (1 - DROP_BOTH))
-    span = to_fill_in(frames, mask, drop_cond, rand)
+    drop_cond = drop_text | without_surroundings(batch, rand)
+    span = to_fill_in(batch, mask, drop_cond, rand)
     x0 = torch.randn(x1.shape, generator=noise).to(device)
     t, normal = rand(count), torch.sigmoid(torch.randn(count, generator=noise)).to(device)
     if not uniform:  # half of the times are logit-normal: the middle of a path matters most
@@ -100,7 +108,9 @@ def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, 
             drop_text=drop_text,
         )
     error = (velocity.float() - (x1 - x0)).square().mean(dim=-1)
-    return torch.where(span, error, 0.0).sum() / span.sum()
+    known = mask & ~span & (batch.prompt > 0)[:, None]
+    weight = span + PROMPT_WEIGHT * known
+    return torch.where(mask, error * weight, 0.0).sum() / weight.sum()
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ishowtts.text import mandarin
 
 from .align import SAMPLE_RATE
-from .teach import Spoken
+from .teach import Spoken, shares
 
 FRAME = 600
 """Samples of a frame of the durations; the pitch has two values a frame."""
@@ -119,17 +119,16 @@ class Kokoro:
         return path
 
     def styles(self, language: str) -> Sequence[str]:
-        """Names of its styles that speak Mandarin, or English for another language."""
-        return [name for name in self._styles if name[0] in ("z" if language.startswith("zh") else "ab")]
+        """Names of all of its styles: each speaks every language, foreign ones with an accent."""
+        return list(self._styles)
 
     def read(self, symbols: Sequence[tuple[str, int]], language: str, style: str) -> Spoken | None:
         """Reads symbols as `teach.Teacher.read` does; None for fewer than 3 or more than LONGEST characters."""
         known = [(self._ids[character], k) for character, k in pieces(symbols) if character in self._ids]
         if not 3 <= len(known) <= LONGEST:
             return None
-        table: npt.NDArray[np.float32] = np.mean(
-            [self._styles[name] for name in style.split("+")], axis=0, dtype=np.float32
-        )
+        parts = [self._styles[name] * np.float32(share) for name, share in shares(style)]
+        table: npt.NDArray[np.float32] = np.sum(parts, axis=0, dtype=np.float32)
         samples, durations, pitch = self._net.run(
             ["audio", DURATIONS, PITCH],
             {

@@ -20,13 +20,18 @@ import numpy.typing as npt
 import soundfile
 
 from ishowtts.errors import TextError
+from ishowtts.quality.clips import at_rate
 from ishowtts.text import phones
 from ishowtts.text.reading import read
 
 from .align import HOP, LEVEL, SAMPLE_RATE, Clip
 
 MIX = "*"
-"""The style of lines that each get a random mean of two of the teacher's styles."""
+"""The style of lines that are each read in a random mixture of two of the teacher's styles."""
+MIXTURE = (-0.25, 1.25)
+"""Range of the share of a mixture's first style; outside 0 to 1 one style is exaggerated by the other."""
+SHIFTS = ((0.84, 0.94), (1.06, 1.2))
+"""Ranges of the factors by which copies of a mixture's clip are faster and higher: further speakers for the network."""
 LONGEST = 60
 """Words of a line at most."""
 LEAD, TAIL = 8, 14
@@ -40,7 +45,7 @@ class Spoken:
     """What a teacher has read.
 
     `samples` [N] at 24 kHz, `seconds` of each symbol, and `pitch` [T] in Hz of the source, one value every `pitch_hop`
-    samples, at most `data.VOICED` where unvoiced.
+    samples, at most `data.VOICED` where unvoiced; a `pitch_hop` of 0: the pitch is not known.
     """
 
     samples: Wave
@@ -53,13 +58,19 @@ class Teacher(Protocol):
     """Reads phones in a style. Any class with these two methods is a teacher."""
 
     def styles(self, language: str) -> Sequence[str]:
-        """Names of the styles that speak a language and may be mixed."""
+        """Names of the styles that may be mixed in a language."""
 
     def read(self, symbols: Sequence[tuple[str, int]], language: str, style: str) -> Spoken | None:
-        """Reads symbols, each with the number of its word; `style` is one of `styles`, or two with "+" for their mean.
+        """Reads symbols, each with the number of its word, in a style or a mixture (see `shares`).
 
         None when it cannot read them, such as too many.
         """
+
+
+def shares(style: str) -> list[tuple[str, float]]:
+    """(name, share) of the styles in "NAME" or in "NAME:SHARE+NAME:SHARE"."""
+    parts = (part.partition(":") for part in style.split("+"))
+    return [(name, float(share or 1)) for name, _, share in parts]
 
 
 @dataclass(frozen=True)
@@ -102,8 +113,10 @@ class Plan:
         if style != MIX:
             return name or style, style
         pool = sorted(teacher.styles(language))
-        first, second = np.random.default_rng((number, len(pool))).choice(len(pool), 2, replace=False)
-        return "", f"{pool[first]}+{pool[second]}"
+        random = np.random.default_rng((number, len(pool)))
+        first, second = random.choice(len(pool), 2, replace=False)
+        share = round(float(random.uniform(*MIXTURE)), 2)
+        return "", f"{pool[first]}:{share}+{pool[second]}:{1 - share:.2f}"
 
 
 def whole_frames(seconds: Sequence[float], samples: int) -> list[int] | None:
@@ -139,19 +152,41 @@ def clip_of(spoken: Spoken, symbols: Sequence[str], speaker: str, language: str,
     return Clip(path.stem, speaker, language, str(path), text, start * HOP, end, gain, list(symbols), frames)
 
 
+def shifted(spoken: Spoken, factor: float) -> Spoken:
+    """What was read, `factor` times as fast and as high: as if by another vocal tract; its pitch is left out."""
+    samples = np.asarray(at_rate(spoken.samples, round(SAMPLE_RATE * factor), SAMPLE_RATE), np.float32)
+    return Spoken(samples, [seconds / factor for seconds in spoken.seconds], np.zeros(0, np.float32), 0)
+
+
 def read_line(teacher: Teacher, plan: Plan, folder: Path, language: str, number: int, text: str) -> None:
-    """Reads one line into folder/LANGUAGE-NUMBER.{flac,npz,json}, unless the JSON exists, which is written last."""
+    """Reads one line into folder/LANGUAGE-NUMBER.{flac,npz,json}, unless the JSON exists, which is written last.
+
+    A line of MIX is also written as LANGUAGE-NUMBER-{slow,fast}, `shifted` by a random factor from each of SHIFTS.
+    """
     path = folder / f"{language}-{number:06d}.json"
     if path.is_file():
         return
-    clip: Clip | None = None
     symbols = phones.spoken(read(text, language).text, language)
+    names = [name for name, _ in symbols]
     speaker, style = plan.style(teacher, language, number)
-    if len({word for _, word in symbols}) <= LONGEST and (spoken := teacher.read(symbols, language, style)) is not None:
+    spoken = teacher.read(symbols, language, style) if len({word for _, word in symbols}) <= LONGEST else None
+    if spoken and not speaker:
+        random = np.random.default_rng((number, len(SHIFTS)))
+        for name, span in zip(("slow", "fast"), SHIFTS, strict=True):
+            copy = path.with_stem(f"{path.stem}-{name}")
+            _write(shifted(spoken, float(random.uniform(*span))), names, speaker, language, text, copy)
+    _write(spoken, names, speaker, language, text, path)
+
+
+def _write(spoken: Spoken | None, symbols: list[str], speaker: str, language: str, text: str, path: Path) -> None:
+    """Writes the sound, its pitch where there is one, and last `path`, the JSON of the clip (null: left out)."""
+    clip: Clip | None = None
+    if spoken:
         sound = path.with_suffix(".flac")
-        clip = clip_of(spoken, [name for name, _ in symbols], speaker, language, text, sound)
+        clip = clip_of(spoken, symbols, speaker, language, text, sound)
         soundfile.write(sound, spoken.samples, SAMPLE_RATE)
-        np.savez(path.with_suffix(".npz"), pitch=spoken.pitch, pitch_hop=spoken.pitch_hop)
+        if spoken.pitch_hop:
+            np.savez(path.with_suffix(".npz"), pitch=spoken.pitch, pitch_hop=spoken.pitch_hop)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(clip) if clip else None, ensure_ascii=False), encoding="utf-8")
     partial.replace(path)

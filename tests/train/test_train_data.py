@@ -25,7 +25,16 @@ from ishowtts.train.align import (
     read_alignment,
     read_metadata,
 )
-from ishowtts.train.data import Batches, index_and_phase, log_mel
+from ishowtts.train.data import (
+    BEHIND_PROMPT,
+    PROMPT,
+    Batches,
+    divided,
+    index_and_phase,
+    log_mel,
+    whole,
+    with_speaker,
+)
 from ishowtts.train.vocabulary import ANYONE, TONES, VOCABULARY, borrow, carry_over, tone_vectors, with_speakers
 
 
@@ -234,6 +243,34 @@ def test_long_clips_are_cut_to_parts_of_whole_phones(work: Path, monkeypatch: py
     monkeypatch.setattr("ishowtts.train.data.WHOLE", 0.0)
     batches = Batches(data, data.train, 800, 0, windows=True)
     assert max(int(batches(step).frames.max()) for step in range(10)) < max(map(data.length, data.train))
+
+
+def test_a_prompt_belongs_to_the_unnamed_speaker(work: Path) -> None:
+    """Its frames have the token ANYONE alone; the phones behind it have their frames, and no speaker of their own."""
+    data = datasets.load(work)
+    k = next(k for k in data.train if data.length(k) >= PROMPT[0] + BEHIND_PROMPT)
+    prompt, rest = divided(whole(data, k), np.random.default_rng(0))
+    assert prompt.tokens.tolist() == [ANYONE] and PROMPT[0] <= prompt.length == prompt.frames.sum()
+    assert rest.start == prompt.length and rest.length == rest.frames.sum() >= BEHIND_PROMPT
+    assert prompt.length + rest.length == data.length(k)
+    assert rest.tokens.tolist() == data.tokens[k][-len(rest.tokens) :].tolist() and ANYONE not in rest.tokens
+    batch = datasets.collate(data, [[prompt, rest], [whole(data, k)]], data.length(k), 64)
+    assert batch.prompt.tolist() == [prompt.length, 0]
+    assert batch.index[0].tolist() == sorted(batch.index[0].tolist()) and (batch.index[0] == 0).sum() == prompt.length
+    assert torch.equal(batch.mel[0], batch.mel[1]), "the sound is the same"
+    short = data.clips[k].frames[:3]
+    part = datasets.Part(k, 0, sum(short), data.tokens[k][:4], with_speaker(np.array(short)))
+    assert divided(part, np.random.default_rng(0)) == [part], "too short for both"
+
+
+def test_clips_of_unnamed_speakers_are_divided_and_not_joined(work: Path) -> None:
+    data = datasets.load(work)
+    data.clips = [dataclasses.replace(clip, speaker="") for clip in data.clips]
+    batches = Batches(data, data.train, 800, 0, windows=True)
+    prompts = [int(n) for step in range(12) for n in batches(step).prompt]
+    assert sum(n > 0 for n in prompts) > len(prompts) / 2
+    for rows in (rows for _, rows in batches._plan(0)):
+        assert all(len({part.clip for part in row}) == 1 for row in rows), "each clip is of another speaker"
 
 
 def test_speakers_with_less_speech_are_repeated(work: Path) -> None:

@@ -14,7 +14,7 @@ from ishowtts.text import mandarin, phones
 from ishowtts.train import data as datasets
 from ishowtts.train import kokoro
 from ishowtts.train.align import HOP, SAMPLE_RATE
-from ishowtts.train.teach import MIX, Plan, Spoken, teach, whole_frames
+from ishowtts.train.teach import MIX, Plan, Spoken, shares, teach, whole_frames
 
 
 class Tones:
@@ -63,7 +63,9 @@ def test_a_plan_takes_turns(plan: Path) -> None:
     teacher = Tones(plan)
     assert read.style(teacher, "en", 0) == ("anna", "low")
     speaker, style = read.style(teacher, "en", 1)
-    assert speaker == "" and len(set(style.split("+"))) == 2 and set(style.split("+")) <= set(teacher.styles("en"))
+    mixed = shares(style)
+    assert speaker == "" and len(mixed) == 2 and {name for name, _ in mixed} <= set(teacher.styles("en"))
+    assert sum(share for _, share in mixed) == pytest.approx(1)
     assert read.style(teacher, "en", 1) == (speaker, style), "the same line has the same speaker again"
     assert MIX not in style
 
@@ -81,19 +83,22 @@ def test_a_plan_needs_styles_for_its_texts(tmp_path: Path) -> None:
 def test_a_teacher_makes_a_data_set_and_goes_on_where_it_was(plan: Path, tmp_path: Path) -> None:
     work, read = tmp_path / "work", tmp_path / "read.txt"
     make = functools.partial(Tones, read)
-    assert teach(make, Plan.read(plan), work, 1.0, 2) == 5, "the line of an emoji is left out"
+    assert teach(make, Plan.read(plan), work, 1.0, 2) == 9, "without the emoji; two lines thrice"
     clips = [json.loads(line) for line in (work / "align.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [clip["speaker"] for clip in clips] == ["anna", "", "", "mei", "mei"]
+    assert [clip["speaker"] for clip in clips] == ["anna", *[""] * 6, "mei", "mei"]
+    fast, slow, plain = clips[1:4]
+    assert plain["text"] == fast["text"] == slow["text"] and plain["phones"] == fast["phones"]
+    assert sum(fast["frames"]) < 0.96 * sum(plain["frames"]) and sum(slow["frames"]) > 1.04 * sum(plain["frames"])
     hello = clips[0]
     assert hello["phones"] == [name for name, _ in phones.spoken("Hello there.", "en")]
     assert hello["frames"][0] == 8 and set(hello["frames"][1:-1]) <= {9, 10}, (
         "a tenth of a second each, short silences at the ends"
     )
-    assert any(symbol.startswith("zh_") for symbol in clips[4]["phones"]) and "b" in clips[4]["phones"], (
+    assert any(symbol.startswith("zh_") for symbol in clips[-1]["phones"]) and "b" in clips[-1]["phones"], (
         "both alphabets"
     )
     before = read.read_text().splitlines()
-    assert teach(make, Plan.read(plan), work, 1.0, 1) == 5
+    assert teach(make, Plan.read(plan), work, 1.0, 1) == 9
     assert read.read_text().splitlines() == before, "nothing is read twice"
     data = datasets.load(work)
     assert data.symbols[-2:] == ["@anna", "@mei"]
