@@ -241,6 +241,7 @@ def test_long_clips_are_cut_to_parts_of_whole_phones(work: Path, monkeypatch: py
         assert list(part.tokens[1:]) == list(data.tokens[k][last - len(part.tokens) + 1 : last])
     assert len(starts) > len(long[:8])
     monkeypatch.setattr("ishowtts.train.data.WHOLE", 0.0)
+    monkeypatch.setattr("ishowtts.train.data.PROMPTED", 0.0)
     batches = Batches(data, data.train, 800, 0, windows=True)
     assert max(int(batches(step).frames.max()) for step in range(10)) < max(map(data.length, data.train))
 
