@@ -32,6 +32,8 @@ CHUNK_SECONDS = 10.0
 # Steps that suffice for a distilled transformer (benchmarks/voice.py steps).
 NFE = 5
 NETWORKS = ("dit", "vocos", "duration")
+KEPT = (*NETWORKS, "distil")
+"""What a base voice can keep a share of; "distil" is the distilled transformer, "dit" the one that it learnt from."""
 
 
 def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -62,7 +64,7 @@ class BaseVoice:
     """The voice folder that a fine-tuned voice started from.
 
     Networks that were not trained again are taken from it. Of the others, `shares` gives the share of its weights, 0
-    to 1, in a mean with the trained ones, by the names in NETWORKS. Such a mean is often better than either set of
+    to 1, in a mean with the trained ones, by the names in KEPT. Such a mean is often better than either set of
     weights at what the base could do, and nearly as good at what was learnt (Wortsman et al. 2022, "Robust fine-tuning
     of zero-shot models", section 4). ValueError for another name or share.
     """
@@ -72,9 +74,9 @@ class BaseVoice:
 
     def __post_init__(self) -> None:
         for name, share in self.shares.items():
-            if name not in NETWORKS or not 0 <= share <= 1:
+            if name not in KEPT or not 0 <= share <= 1:
                 raise ValueError(
-                    f"shares to keep are {', '.join(NETWORKS)} with a number from 0 to 1, not {name}={share:g}"
+                    f"shares to keep are {', '.join(KEPT)} with a number from 0 to 1, not {name}={share:g}"
                 )
 
 
@@ -111,6 +113,9 @@ def load_models(
     if student is not None:
         distil.check_teacher(work, nets[0])
         net = DiT(replace(config.dit, guidance_max=distil.GUIDANCE_MAX), config.mel.n_mels).eval().requires_grad_(False)
+        if base is not None and (share := base.shares.get("distil", 0.0)):
+            start = starting_weights(base.folder, "dit", net, data.symbols)
+            student = {key: torch.lerp(own, start[key], share) for key, own in student.items()}
         net.load_state_dict(student)
         borrow(net.text_embed.text_embed.weight, data.known)
         nets = (net, *nets[1:])

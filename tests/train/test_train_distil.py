@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from training import DIT, DURATION, VOCOS, options, weights
 
 from ishowtts.model import sampler as model_sampler
@@ -114,6 +114,14 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ValueError, match="is of another transformer than"):
         export.load_models(whole, data)
     assert main(["distil", "--work", str(other), "--steps", "2"]) == 1  # without a transformer
+    torch.save({"ema": teacher.state_dict()}, whole / "dit" / "checkpoint.pt")
+    before = load_file(voice / "dit.safetensors")
+    doubled = {key: 2 * value if value.is_floating_point() else value for key, value in before.items()}
+    save_file(doubled, voice / "dit.safetensors")
+    mixed = export.load_models(whole, data, export.BaseVoice(voice, {"distil": 0.5}))[0].state_dict()
+    for key in ("guidance_embed.time_mlp.2.weight", "proj_out.weight"):  # the mean of the student and twice of it
+        torch.testing.assert_close(mixed[key], 1.5 * before[key].float(), atol=1e-3, rtol=1e-3)
+    save_file(before, voice / "dit.safetensors")
     third = tmp_path / "third"  # distilled again, from a distilled voice
     third.mkdir()
     options(work, third, 1)
