@@ -16,13 +16,15 @@
 #include "server/internal.h"
 #include "server_rig.h"
 
-/* The configuration that Python makes of "section.key=value" settings; free(). */
+/* The configuration that Python makes of "section.key=value" settings; free(). Its voices are those of the package,
+ * which the fake model takes from their clips. */
 static char *configuration(const char *sets) {
     const char *python = getenv("ISHOWTTS_PYTHON");
     char command[700], *json = calloc(1, 65536);
     snprintf(command, sizeof command,
              "PYTHONPATH=. %s -c 'import sys; from ishowtts import config; print(config.load(None, "
-             "sys.argv[1:]).to_json())' engine.max_rows=4 %s",
+             "sys.argv[1:]).to_json().replace(\"\\\"speaker\\\": true\", \"\\\"speaker\\\": false\"))' "
+             "engine.max_rows=4 %s",
              python ? python : ".venv/bin/python", sets);
     FILE *from = popen(command, "r");
     assert_non_null(from);
