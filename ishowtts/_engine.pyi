@@ -21,6 +21,7 @@ class _Defaults(TypedDict):
     max_text_chars: int
     reference_seconds_min: float
     reference_seconds_max: float
+    clip_seconds_used: float
     reference_rms_min: float
     reference_rms_max: float
     reference_clipped_max: float

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tiny import TONE, make
+from tiny import TONE, letters
 
 from ishowtts import _audio, cli
 from ishowtts._engine import DEFAULTS
@@ -99,7 +99,7 @@ def test_a_model_with_a_voice_of_the_configuration(
 ) -> None:
     """A checkpoint that clones speaks in every command with the voice that --config gives it."""
     monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(tmp_path / "cache"))
-    model = make(tmp_path / "tiny")
+    model = letters(tmp_path / "tiny")
     (tmp_path / "me.wav").write_bytes(_audio.encode(TONE, 24000, "wav"))
     config = tmp_path / "mine.toml"
     config.write_text(

@@ -26,14 +26,11 @@ from ishowtts.train.align import (
     read_metadata,
 )
 from ishowtts.train.data import (
-    BEHIND_PROMPT,
-    PROMPT,
     Batches,
     divided,
     index_and_phase,
     log_mel,
     whole,
-    with_speaker,
 )
 from ishowtts.train.vocabulary import ANYONE, TONES, VOCABULARY, borrow, carry_over, tone_vectors, with_speakers
 
@@ -242,28 +239,37 @@ def test_long_clips_are_cut_to_parts_of_whole_phones(work: Path, monkeypatch: py
     assert len(starts) > len(long[:8])
     monkeypatch.setattr("ishowtts.train.data.WHOLE", 0.0)
     monkeypatch.setattr("ishowtts.train.data.PROMPTED", 0.0)
+    monkeypatch.setattr("ishowtts.train.data.PAIRED", 0.0)
     batches = Batches(data, data.train, 800, 0, windows=True)
     assert max(int(batches(step).frames.max()) for step in range(10)) < max(map(data.length, data.train))
 
 
+@pytest.fixture
+def short_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts that fit into the clips of these tests."""
+    monkeypatch.setattr("ishowtts.train.data.PROMPT", (8, 40))
+    monkeypatch.setattr("ishowtts.train.data.BEHIND_PROMPT", 8)
+
+
+@pytest.mark.usefixtures("short_prompts")
 def test_a_prompt_belongs_to_the_unnamed_speaker(work: Path) -> None:
     """Its frames have the token ANYONE alone; the phones behind it have their frames, and no speaker of their own."""
     data = datasets.load(work)
-    k = next(k for k in data.train if data.length(k) >= PROMPT[0] + BEHIND_PROMPT)
+    k = data.train[0]
     prompt, rest = divided(whole(data, k), np.random.default_rng(0))
-    assert prompt.tokens.tolist() == [ANYONE] and PROMPT[0] <= prompt.length == prompt.frames.sum()
-    assert rest.start == prompt.length and rest.length == rest.frames.sum() >= BEHIND_PROMPT
+    assert prompt.tokens.tolist() == [ANYONE] and 8 <= prompt.length == prompt.frames.sum()
+    assert rest.start == prompt.length and rest.length == rest.frames.sum() >= 8
     assert prompt.length + rest.length == data.length(k)
     assert rest.tokens.tolist() == data.tokens[k][-len(rest.tokens) :].tolist() and ANYONE not in rest.tokens
     batch = datasets.collate(data, [[prompt, rest], [whole(data, k)]], data.length(k), 64)
     assert batch.prompt.tolist() == [prompt.length, 0]
     assert batch.index[0].tolist() == sorted(batch.index[0].tolist()) and (batch.index[0] == 0).sum() == prompt.length
     assert torch.equal(batch.mel[0], batch.mel[1]), "the sound is the same"
-    short = data.clips[k].frames[:3]
-    part = datasets.Part(k, 0, sum(short), data.tokens[k][:4], with_speaker(np.array(short)))
-    assert divided(part, np.random.default_rng(0)) == [part], "too short for both"
+    short = datasets.Part(k, 0, 15, data.tokens[k][:3], np.array([1, 7, 7]))
+    assert divided(short, np.random.default_rng(0)) == [short], "too short for both"
 
 
+@pytest.mark.usefixtures("short_prompts")
 def test_clips_of_unnamed_speakers_are_divided_and_not_joined(work: Path) -> None:
     data = datasets.load(work)
     data.clips = [dataclasses.replace(clip, speaker="") for clip in data.clips]

@@ -136,7 +136,8 @@ def test_paths_are_relative_to_the_file(write, tmp_path: Path, monkeypatch: pyte
     path = write("[model]\nname = 'F5TTS_Base=./models/x.pt'\n[[voices]]\nid = 'me'\naudio = 'me.wav'\ntext = 'a  b'\n")
     monkeypatch.chdir("/")
     data = config.load(path).to_dict()
-    assert data["voices"] == [{"id": "me", "audio": str(tmp_path / "me.wav"), "text": "a b", "language": None}]
+    voice = {"id": "me", "audio": str(tmp_path / "me.wav"), "text": "a b", "language": None, "speaker": False}
+    assert data["voices"] == [voice]
     assert data["default_voice"] == "me"
     assert data["model"]["name"] == f"F5TTS_Base={tmp_path}/models/x.pt"
     assert config.load(write("[model]\nname = 'F5TTS_v1_Base'\n")).model.name == "F5TTS_v1_Base"

@@ -74,7 +74,7 @@ def test_the_command_line() -> None:
 
 
 def test_the_axes_of_a_sweep() -> None:
-    assert ("precision", "backend", "threads", "voice", *fields.options(fields.SAMPLING)) == NAMES
+    assert ("precision", "backend", "device", "threads", "voice", *fields.options(fields.SAMPLING)) == NAMES
     for option, parts in fields.options(fields.SAMPLING).items():
         default = Setting().engine[option]
         assert default == (tuple(part.default for part in parts) if len(parts) > 1 else parts[0].default)
