@@ -109,8 +109,7 @@ class Config(Section):
         model.
         """
         if self.voices:
-            listed = [(entry.id, entry.audio, entry.text, entry.language) for entry in self.voices]
-            return [checked_voice(*entry, self.model.name) for entry in listed]
+            return [checked_voice(v.id, v.audio, v.text, v.language, self.model.name) for v in self.voices]
         voices = model_voices(self.model.name)
         if self.default_voice is not None and self.default_voice not in [voice.id for voice in voices]:
             names = ", ".join(voice.id for voice in voices) or "none at all"
