@@ -13,12 +13,15 @@ import argparse
 import dataclasses
 import fcntl
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 
 from ishowtts import Engine
+from ishowtts.model.backend import TorchBackend
 from ishowtts.model.checkpoint import BACKBONES
 from ishowtts.model.compile import compile_model, is_current, package_dir
 from ishowtts.model.config import Backbone, DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
@@ -38,6 +41,21 @@ def open_engine(model: Path, **options: object) -> Engine:
     engine = Engine.load(model, **({"threads": 1, "backend": "eager"} | options))  # type: ignore[arg-type]
     engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
     return engine
+
+
+def encodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the eager backend is given to encode from now on: (tokens, cond, index, phase, ref_frames, frames) each."""
+    encoded: list[tuple[Any, ...]] = []
+    plain = TorchBackend.encode
+
+    def encode(self: TorchBackend, *arguments: Any) -> None:
+        kinds = (torch.int64, torch.float32, torch.int64, torch.float32)
+        copies = [torch.frombuffer(bytearray(a), dtype=kind) for a, kind in zip(arguments[:4], kinds, strict=True)]
+        encoded.append((*copies, *arguments[4:6]))
+        plain(self, *arguments)
+
+    monkeypatch.setattr(TorchBackend, "encode", encode)
+    return encoded
 
 
 def letters(folder: Path) -> Path:

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from tiny import letters, make
+from tiny import encodings, letters, make
 
 from ishowtts import Engine, IshowError
-from ishowtts.model.backend import TorchBackend
 from ishowtts.model.checkpoint import load_model
 from ishowtts.text.frontend import Frontend
 
@@ -41,16 +40,7 @@ def voice(seconds: float, *pauses: tuple[float, float]) -> Wave:
 
 def test_the_row_of_a_clip(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token without a name lasts for the clip; the text has the durations that are predicted behind that token."""
-    encoded: list[tuple[Any, ...]] = []
-    plain = TorchBackend.encode
-
-    def encode(self: TorchBackend, *arguments: Any) -> None:
-        kinds = (torch.int64, torch.float32, torch.int64, torch.float32)
-        copies = [torch.frombuffer(bytearray(a), dtype=kind) for a, kind in zip(arguments[:4], kinds, strict=True)]
-        encoded.append((*copies, *arguments[4:6]))
-        plain(self, *arguments)
-
-    monkeypatch.setattr(TorchBackend, "encode", encode)
+    encoded = encodings(monkeypatch)
     frontend, loaded = Frontend(str(model)), load_model(model)
     said = frontend.normalize(TEXT)
     with Engine.load(model, backend="eager", precision="fp32", threads=1) as engine:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import make, open_engine
+from tiny import encodings, make, open_engine
 
 from ishowtts import ConfigError, Engine, IshowError
-from ishowtts.model.backend import TorchBackend
 from ishowtts.model.checkpoint import load_model
 from ishowtts.model.sampler import sample, time_grid
 
@@ -35,17 +34,8 @@ def engine(model: Path) -> Iterator[Engine]:
 @pytest.mark.parametrize("backend", ["eager", "native"])
 @pytest.mark.parametrize("solver", ["euler", "midpoint"])
 def test_the_engine_is_the_sampler(model: Path, backend: str, solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded: list[tuple[Any, ...]] = []
-    plain = TorchBackend.encode
-
-    def encode(self: TorchBackend, *arguments: Any) -> None:
-        kinds = (torch.int64, torch.float32, torch.int64, torch.float32)
-        copies = [torch.frombuffer(bytearray(a), dtype=kind) for a, kind in zip(arguments[:4], kinds, strict=True)]
-        encoded.append((*copies, *arguments[4:6]))
-        plain(self, *arguments)
-
+    encoded = encodings(monkeypatch)
     options: Any = {"times": TIMES, "noise": NOISE, "trajectory": True, "solver": solver}
-    monkeypatch.setattr(TorchBackend, "encode", encode)
     with open_engine(model, precision="fp32") as eager:
         (whole,) = eager.speak(TEXT, **options).trajectories
     if backend == "native":
